@@ -1,0 +1,1 @@
+"""What runs on a luminaire node (MicroPython 1.23 or later). It imports nothing from the host side."""
