@@ -1,8 +1,8 @@
 """Replay one lamp's recorded inputs through the control core. Runs unchanged on CPython and on MicroPython.
 
 A record is a dict (a line of JSON on disk): ``lamp``; ``tick0``, the tick at the start; ``zone``, ``place`` [latitude,
-longitude in millionths of a degree], ``levels``, ``powers``, ``standby``, ``start``: the `Config`; ``plan``: its bytes in
-hexadecimal; ``inputs``: a list of [ms since start, kind, …] in order; ``end_ms``. Kinds: [t, 0, presence] and
+longitude in millionths of a degree], ``levels``, ``powers``, ``standby``, ``start``: the `Config`; ``plan``: its bytes
+in hexadecimal; ``inputs``: a list of [ms since start, kind, …] in order; ``end_ms``. Kinds: [t, 0, presence] and
 [t, 1, quality, day, second, ms] for the clock; without one, UTC runs on with the ticks.
 """
 
@@ -75,7 +75,7 @@ def build_controller(record):
 def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
     """Replay a record; call ``on_decision(tick, level, fade_ms, reason)`` for each decision. Returns the controller.
 
-    ``poll_ms`` 0: call at inputs and at the wake tick, as the node does. Otherwise call every ``poll_ms`` and never look
+    ``poll_ms`` 0: call at inputs and at the wake tick, as the node does. Otherwise call every ``poll_ms``, never look
     at the wake tick. ``guard``: a pair of functions called before and after each step (the heap lock, in tests).
     """
     controller = build_controller(record)
@@ -98,9 +98,7 @@ def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
                     clock.correct(t_ms, entry[2], entry[3], entry[4], entry[5])
             clock.move_to(t_ms)
             while _step(controller, clock.now, seen, guard):
-                on_decision(
-                    controller.decided_ms, controller.level_permille, controller.fade_ms, controller.reason
-                )
+                on_decision(controller.decided_ms, controller.level_permille, controller.fade_ms, controller.reason)
         if poll_ms:
             following = t_ms + poll_ms - (t_ms - poll_phase_ms) % poll_ms
         else:
@@ -127,5 +125,9 @@ def replay_digest(record, poll_ms=0):
     """Return the hexadecimal SHA-256 over the decisions of one lamp, as `pack_decision` has them."""
     digest = hashlib.sha256()
     lamp = record["lamp"]
-    replay(record, lambda tick, level, fade, reason: digest.update(pack_decision(lamp, tick, level, fade, reason)), poll_ms)
+    replay(
+        record,
+        lambda tick, level, fade, reason: digest.update(pack_decision(lamp, tick, level, fade, reason)),
+        poll_ms,
+    )
     return hex_digest(digest)

@@ -47,7 +47,7 @@ class Need:
 
 
 def presence_edges(street: Street, trips: list[Trip], lamp: int) -> list[tuple[int, int]]:
-    """Return (time, 1 or 0): the sensor's output. It is 1 while anybody is in range, and blind for a while after it drops."""
+    """Return (time, 1 or 0): the sensor's output, 1 while anybody is in range; blind for a while after it drops."""
     pole = street.poles_mm[lamp]
     passages = []
     for trip in trips:

@@ -37,7 +37,7 @@ class Mode:
 
 @dataclass(frozen=True)
 class Trip:
-    """One passer: at ``from_mm`` at ``start_ms``, at ``to_mm`` when it leaves. Positions along the street, 0 at its start."""
+    """One passer: at ``from_mm`` at ``start_ms``, at ``to_mm`` when it leaves; positions from the street's start."""
 
     start_ms: int
     mode: int
@@ -58,7 +58,7 @@ Counts = dict[str, list[float | None]]
 
 
 def read_counts(path: Path) -> Counts:
-    """Return rates per hour for each mode and local hour 0 … 23; None where nothing was counted. Raises `CountsError`."""
+    """Return rates per hour for each mode and local hour; None where nothing was counted. Raises `CountsError`."""
     problems: list[str] = []
     with path.open(encoding="utf-8", newline="") as file:
         numbered = [(n, line) for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")]
@@ -128,7 +128,10 @@ def draw_trips(
 
 
 def _arrivals(
-    rates: list[float | None], hour_of: Callable[[int], tuple[int, int]], span_ms: tuple[int, int], rng: random.Random
+    rates: list[float | None],
+    hour_of: Callable[[int], tuple[int, int]],
+    span_ms: tuple[int, int],
+    rng: random.Random,
 ) -> Iterator[int]:
     """Yield arrival times: exponential gaps at the rate of each piece (memoryless, so a piece may start afresh)."""
     piece_ms, end_ms = span_ms

@@ -1,7 +1,7 @@
 """The one place that knows which interpreter runs this package."""
 
 try:
-    from micropython import const
+    from micropython import const as const
 except ImportError:  # CPython: the compiler hint does nothing there
 
     def const(value):

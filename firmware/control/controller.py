@@ -59,7 +59,16 @@ class Config:
     ``start_level_permille``: the level the launcher has put the lamp to before the first step (it fails lit: 1000).
     """
 
-    def __init__(self, zone, latitude_udeg, longitude_udeg, levels_permille, powers_mw, standby_mw, start_level_permille=1000):
+    def __init__(
+        self,
+        zone,
+        latitude_udeg,
+        longitude_udeg,
+        levels_permille,
+        powers_mw,
+        standby_mw,
+        start_level_permille=1000,
+    ):
         self.zone = zone
         self.latitude_udeg = latitude_udeg
         self.longitude_udeg = longitude_udeg
@@ -110,7 +119,8 @@ class Controller:
         """Take note of the moment and of what is seen; return True when a decision was made.
 
         Then call again with the same arguments until it returns False: a late call may have several decisions to make,
-        each with its own ``decided_ms``. Calls may not lie further apart than ``wake_ms``, nor go back. Allocates nothing.
+        each with its own ``decided_ms``. Calls may not come later than ``wake_ms`` by days, nor go back. It allocates
+        nothing.
         """
         tick = now.ticks_ms
         if self._want_reason == _NONE:

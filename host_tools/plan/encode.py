@@ -10,7 +10,7 @@ from firmware.control import plan as layout
 
 @dataclass(frozen=True)
 class ActivePeriod:
-    """``kind`` is `layout.PERIOD_ABSOLUTE` (start and end in s of local day) or ``PERIOD_ASTRO_CLOCK`` (offsets in s)."""
+    """``kind``: `layout.PERIOD_ABSOLUTE` (start and end in s of local day) or ``PERIOD_ASTRO_CLOCK`` (offsets in s)."""
 
     kind: int
     start_s: int

@@ -85,9 +85,9 @@ class ControlProgram(Strict):
 
     defaultLightState: LevelPermille = 1000
     defaultRamp: RampDs = 20
-    activePeriods: list[
-        Annotated[AbsoluteActivePeriod | AstroClockActivePeriod, Field(discriminator="name")]
-    ] = Field(max_length=layout.PERIODS_MAX)
+    activePeriods: list[Annotated[AbsoluteActivePeriod | AstroClockActivePeriod, Field(discriminator="name")]] = Field(
+        max_length=layout.PERIODS_MAX
+    )
     fixedTimeControls: list[FixedTimeControl] = Field(min_length=1, max_length=layout.FIXED_MAX)
     dynamicControls: list[DynamicControl] = Field(default=[], max_length=layout.DYNAMIC_MAX)
 

@@ -63,7 +63,10 @@ _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _RAMP_UNITS = {"s": 10, "min": 600}
 
 # Lengths in mm.
-LengthMm = Annotated[int, BeforeValidator(_in_range({"m": 1000}, 1, 10_000_000, "a length", "27 m", "above 0 and at most 10000 m"))]
+LengthMm = Annotated[
+    int,
+    BeforeValidator(_in_range({"m": 1000}, 1, 10_000_000, "a length", "27 m", "above 0 and at most 10000 m")),
+]
 # Durations in ms.
 DurationMs = Annotated[int, BeforeValidator(_in_range(_TIME_UNITS, 0, 86_400_000, "a duration", "30 s", "0 s to 24 h"))]
 # Ramps in tenths of a second; the bound is the plan's.
@@ -71,20 +74,52 @@ RampDs = Annotated[int, BeforeValidator(_in_range(_RAMP_UNITS, 0, 10_000, "a ram
 # Hold times in tenths of a second; 16 bits in the plan.
 HoldDs = Annotated[int, BeforeValidator(_in_range(_RAMP_UNITS, 0, 65_535, "a hold time", "45 s", "0 s to 6553 s"))]
 # Offsets to the sun in minutes (TALQ has integer minutes), given in s.
-SunOffsetS = Annotated[int, BeforeValidator(_in_range({"min": 60, "h": 3600}, -21_600, 21_600, "an offset to the sun", "-10 min", "-6 h to 6 h"))]
+SunOffsetS = Annotated[
+    int,
+    BeforeValidator(
+        _in_range({"min": 60, "h": 3600}, -21_600, 21_600, "an offset to the sun", "-10 min", "-6 h to 6 h")
+    ),
+]
 # Levels in permille of full light.
 LevelPermille = Annotated[int, BeforeValidator(_in_range({"%": 10}, 0, 1000, "a level", "70 %", "0 % to 100 %"))]
 # Powers in mW; the bound is the control core's.
-PowerMw = Annotated[int, BeforeValidator(_in_range({"W": 1000, "mW": 1}, 0, 500_000, "a power", "44.9 W", "0 W to 500 W"))]
+PowerMw = Annotated[
+    int, BeforeValidator(_in_range({"W": 1000, "mW": 1}, 0, 500_000, "a power", "44.9 W", "0 W to 500 W"))
+]
 # Places in millionths of a degree.
 LatitudeUdeg = Annotated[
-    int, BeforeValidator(_in_range({"deg": 1_000_000, "°": 1_000_000}, -90_000_000, 90_000_000, "a latitude", "43.6225 deg", "-90 deg to 90 deg on Earth, north positive"))
+    int,
+    BeforeValidator(
+        _in_range(
+            {"deg": 1_000_000, "°": 1_000_000},
+            -90_000_000,
+            90_000_000,
+            "a latitude",
+            "43.6225 deg",
+            "-90 deg to 90 deg on Earth, north positive",
+        )
+    ),
 ]
 LongitudeUdeg = Annotated[
-    int, BeforeValidator(_in_range({"deg": 1_000_000, "°": 1_000_000}, -180_000_000, 180_000_000, "a longitude", "1.4631 deg", "-180 deg to 180 deg on Earth, east positive"))
+    int,
+    BeforeValidator(
+        _in_range(
+            {"deg": 1_000_000, "°": 1_000_000},
+            -180_000_000,
+            180_000_000,
+            "a longitude",
+            "1.4631 deg",
+            "-180 deg to 180 deg on Earth, east positive",
+        )
+    ),
 ]
 # Speeds in mm/s.
-SpeedMmS = Annotated[int, BeforeValidator(_in_range({"m/s": 1000}, 100, 60_000, "a speed", "1.3 m/s", "0.1 m/s to 60 m/s"))]
-SpreadMmS = Annotated[int, BeforeValidator(_in_range({"m/s": 1000}, 0, 20_000, "a spread of speeds", "0.2 m/s", "0 m/s to 20 m/s"))]
+SpeedMmS = Annotated[
+    int, BeforeValidator(_in_range({"m/s": 1000}, 100, 60_000, "a speed", "1.3 m/s", "0.1 m/s to 60 m/s"))
+]
+SpreadMmS = Annotated[
+    int,
+    BeforeValidator(_in_range({"m/s": 1000}, 0, 20_000, "a spread of speeds", "0.2 m/s", "0 m/s to 20 m/s")),
+]
 # Local times of day in s.
 TimeOfDayS = Annotated[int, BeforeValidator(time_of_day)]

@@ -18,9 +18,7 @@ ZoneIntegers = tuple[int, int, int, int, int, int, int, int, int, int]
 
 _NAME = r"(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]+>)"
 _TIME = r"[+-]?\d{1,3}(?::\d{2}(?::\d{2})?)?"
-_RULE = re.compile(
-    rf"^{_NAME}(?P<std>{_TIME})(?:{_NAME}(?P<dst>{_TIME})?,(?P<start>[^,]+),(?P<end>[^,]+))?$"
-)
+_RULE = re.compile(rf"^{_NAME}(?P<std>{_TIME})(?:{_NAME}(?P<dst>{_TIME})?,(?P<start>[^,]+),(?P<end>[^,]+))?$")
 _MONTH_RULE = re.compile(rf"^M(\d{{1,2}})\.([1-5])\.([0-6])(?:/({_TIME}))?$")
 _EPOCH_2000 = 946684800
 

@@ -5,6 +5,7 @@ Three panels share one time axis: light (lamps × time), passers per quarter hou
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,7 +44,7 @@ _LEGEND: dict[str, Any] = {
     "fontsize": 10.5,
     "handlelength": 1.5,
     "handletextpad": 0.6,
-    "columnspacing": 1.5,
+    "columnspacing": 1.1,
     "borderaxespad": 0.2,
 }
 _TITLES = {
@@ -91,9 +92,7 @@ def shown_span(timeline: Mapping[str, Any]) -> tuple[int, int]:
     return max(0, int(sunset) - _HOUR_MS), min(duration, int(sunrise) + _HOUR_MS)
 
 
-def level_slices(
-    decisions: Sequence[Sequence[float]], first: float, last: float, columns: int
-) -> list[float]:
+def level_slices(decisions: Sequence[Sequence[float]], first: float, last: float, columns: int) -> list[float]:
     """Returns the mean level, permille, of one lamp in each of `columns` equal slices of [first, last) ms.
 
     `decisions` are chronological ``[t_ms, from_permille, to_permille, ramp_ms, reason]``; four moments per
@@ -157,20 +156,20 @@ def _percent(permille: float, digits: int = 0) -> str:
     return f"{_comma(abs(permille) / 10, digits)} %"
 
 
-def _header(
-    figure: Figure, results: Mapping[str, Any], timeline: Mapping[str, Any], first: int, last: int
-) -> None:
+def _header(figure: Figure, results: Mapping[str, Any], timeline: Mapping[str, Any], first: int, last: int) -> None:
     """Writes place, night and the figures people remember."""
     figures, left = results["figures"], 0.052
     passers, baselines = figures["passers"], figures["baselines"]
-    place = figure.text(
-        left, 0.953, _plain(results["place"]["name"]), color=_TEXT, fontweight="bold", va="center"
-    )
-    for size in (23, 20, 17, 14, 11):
+    place = figure.text(left, 0.953, _plain(results["place"]["name"]), color=_TEXT, fontweight="bold", va="center")
+    for size in (23, 20, 17, 14):
         place.set_fontsize(size)
-        if place.get_window_extent().width <= 0.39 * WIDTH_PX:
+        if place.get_window_extent().width <= 0.37 * WIDTH_PX:
             break
-    about = f"{_night_title(timeline, first, last)}  ·  {results['lamps']} lampes  ·  simulation"
+    else:
+        place.set_text(_plain(textwrap.shorten(results["place"]["name"], 96, placeholder="…")))
+        place.set_text(textwrap.fill(place.get_text(), 50))
+    lamps = f"{results['lamps']} lampe{'s' if results['lamps'] > 1 else ''}"
+    about = f"{_night_title(timeline, first, last)}  ·  {lamps}  ·  simulation"
     figure.text(left, 0.914, _plain(about), color=_SOFT, fontsize=13.5, va="center")
     pillars = [
         (_energy(figures["energy_wh"]), "énergie de la nuit"),
@@ -180,9 +179,9 @@ def _header(
         sign = "−" if one["saving_permille"] >= 0 else "+"
         against = _AGAINST.get(one["name"], f"face à {one['title']}")
         pillars.append((f"{sign}{_percent(one['saving_permille'])}", against))
-    for x, (value, what) in zip((0.505, 0.632, 0.745, 0.842, 0.942), pillars, strict=False):
+    for x, (value, what) in zip((0.487, 0.606, 0.718, 0.826, 0.935), pillars, strict=False):
         figure.text(x, 0.953, value, color="#ffb84d", fontsize=22, fontweight="bold", va="center", ha="center")
-        figure.text(x, 0.914, _plain(what), color=_SOFT, fontsize=11.5, va="center", ha="center")
+        figure.text(x, 0.914, _plain(what), color=_SOFT, fontsize=11, va="center", ha="center")
 
 
 def _dress(axes: Axes, title: str) -> None:

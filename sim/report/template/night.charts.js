@@ -165,7 +165,7 @@ class HeatChart extends Chart {
     c.lineWidth = 1.6;
     for (const trip of TRIPS) {
       if (trip.t1 < from || trip.t0 > to) continue;
-      for (const [ink, width] of [["rgba(8,10,18,.75)", 3.6], [modeColour(trip.mode), 1.6]]) {
+      for (const [ink, width] of [["rgba(8,10,18,.7)", 4.4], [modeColour(trip.mode), 2.2]]) {
         c.strokeStyle = ink;
         c.lineWidth = width;
         c.beginPath();

@@ -3,7 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const HASH = () => new URLSearchParams(location.hash.slice(1));
 const GOOD = goodMoment();
-const state = { t: GOOD.t, playing: false, speed: 10, lamp: 0, hover: -1, ghost: null, dirty: true };
+const state = { t: GOOD.t, playing: false, speed: 10, lamp: 0, picked: false, hover: -1, ghost: null, dirty: true };
 const hidden = new Set();
 const whole = { from: FIRST, to: LAST }, frame = new TimeWindow();
 const street = new Street($("street"));
@@ -41,7 +41,7 @@ function renderHeader() {
   const long = { day: "numeric", month: "long", year: "numeric" };
   const start = sameMonth ? day(from, { day: "numeric" }) : day(from, { day: "numeric", month: "long" });
   const about = [say("page.night", { from: start, to: day(to, long) }),
-    say("page.lamps", { n: number(RESULTS.lamps) }), say("page.length", { n: number(STREET.length_m) })];
+    say(RESULTS.lamps > 1 ? "page.lamps" : "page.lamp", { n: number(RESULTS.lamps) }), say("page.length", { n: number(STREET.length_m) })];
   if (SUN.sunset_ms != null) about.push(say("page.sunset", { h: clock(SUN.sunset_ms) }));
   if (SUN.sunrise_ms != null) about.push(say("page.sunrise", { h: clock(SUN.sunrise_ms) }));
   if (SUN.sunset_ms == null && SUN.sunrise_ms == null) about.push(say("page.nosun"));
@@ -56,7 +56,8 @@ function renderHeader() {
   const note = (one) => make("p", null, make("b", savingWords(one.saving_permille)), " ", make("span", against(one)),
     ...(one.served_permille == null ? [] : [make("small", ` (${say("big.dark", { n: percent(one.served_permille, 0) })})`)]));
   if (first) {
-    $("big-saving").textContent = first.saving_permille >= 0 ? percent(first.saving_permille, 0) : savingWords(first.saving_permille);
+    $("big-saving-title").textContent = say(first.saving_permille < 0 ? "big.excess" : "big.saving");
+    $("big-saving").textContent = percent(Math.abs(first.saving_permille), 0);
     $("big-saving-notes").replaceChildren(make("p", against(first)), ...others.map(note));
   }
   $("big-served").textContent = percent(passers.served_permille);
@@ -94,7 +95,7 @@ function renderFacts() {
     (RESULTS.expectations || []).map((one) => {
       const verdict = make("span", `${one.ok ? "✓" : "✗"} ${say(one.ok ? "expect.ok" : "expect.ko")}`);
       verdict.className = one.ok ? "ok" : "ko";
-      return [make("code", one.path.replace(/^expect\./, "")), one.bound, one.value, verdict];
+      return [make("code", one.path.replace(/^expect\./, "")), measured(one.bound), measured(one.value), verdict];
     }), say("expect.none"));
   const sentences = RESULTS.assumptions || [];
   $("assume").replaceChildren(...(sentences.length ? sentences.map(textOf) : [say("assume.none")]).map((text) => make("li", text)));
@@ -135,6 +136,8 @@ function renderLegends() {
 }
 
 /* ---- what changes with the moment ---- */
+
+const lampNear = (metres) => POLES.reduce((best, pole, k) => (Math.abs(pole - metres) < Math.abs(POLES[best] - metres) ? k : best), 0);
 
 function ago(ms) {
   const s = Math.max(0, Math.floor(ms / 1000));
@@ -179,6 +182,7 @@ function renderButtons() {
 
 function paint() {
   if (frame.keep(state.t)) charts.heat.stale = charts.power.stale = true;
+  if (street.windowed && !state.picked && street.followed) state.lamp = lampNear(tripPosition(street.followed, state.t));
   const scene = street.paint(state.t, state.hover >= 0 ? state.hover : state.lamp);
   charts.density.paint(state.t);
   charts.heat.paint(state.t, state.ghost);
@@ -254,6 +258,7 @@ function speak(which) {
 
 const chooseLamp = (lamp) => {
   state.lamp = (lamp + LAMPS) % LAMPS;
+  state.picked = true;
   state.hover = -1;
   if (street.windowed) { street.camera = POLES[state.lamp]; street.follow = false; }
   state.dirty = true;
@@ -273,7 +278,7 @@ const overStreet = (event) => {
   const found = street.hit(...point(event, street.canvas));
   if ("map" in found && (street.dragging || event.type === "pointerdown")) { street.camera = found.map; street.follow = false; street.dragging = true; }
   state.hover = found.lamp ?? -1;
-  if (event.type === "pointerdown" && state.hover >= 0) state.lamp = state.hover;
+  if (event.type === "pointerdown" && state.hover >= 0) { state.lamp = state.hover; state.picked = true; }
   state.dirty = true;
 };
 street.canvas.addEventListener("pointermove", overStreet);
@@ -314,7 +319,7 @@ speak(HASH().get("lang") || "fr");
 layout();
 const linked = readLink();
 const opening = linked ? tripsAt(state.t)[0] : GOOD.trip;
-if (opening) { street.followed = opening; const at = tripPosition(opening, state.t); state.lamp = POLES.reduce((best, pole, k) => (Math.abs(pole - at) < Math.abs(POLES[best] - at) ? k : best), 0); }
+if (opening) { street.followed = opening; state.lamp = lampNear(tripPosition(opening, state.t)); }
 street.jump = true;
 paint();
 state.playing = !linked && !window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -4,12 +4,12 @@ const WORDS = {
   fr: {
     locale: "fr-FR",
     "page.brand": "Réverbère", "page.kind": "Nuit simulée",
-    "page.night": "Nuit du {from} au {to}", "page.lamps": "{n} lampes", "page.length": "{n} m de rue",
+    "page.night": "Nuit du {from} au {to}", "page.lamps": "{n} lampes", "page.lamp": "{n} lampe", "page.length": "{n} m de rue",
     "page.sunset": "coucher du soleil {h}", "page.sunrise": "lever {h}", "page.nosun": "sans coucher ni lever ce jour-là",
     "page.other": "English", "page.otherLabel": "Show this page in English",
     "big.energy": "Énergie de la nuit", "big.perlamp": "{n} Wh par lampe, pour {h} h entre coucher et lever",
     "big.level": "niveau moyen {n} sur toute la nuit", "big.lit": "allumées {n} du temps de nuit",
-    "big.saving": "Énergie économisée", "big.served": "Passants éclairés",
+    "big.saving": "Énergie économisée", "big.excess": "Énergie consommée en plus", "big.served": "Passants éclairés",
     "big.vs.full_night": "face au plein feu toute la nuit", "big.vs.fixed_dimming": "face à l’abaissement à heures fixes",
     "big.vs.extinction": "face à l’extinction en cœur de nuit", "big.vs": "face à : {name}",
     "big.more": "{n} de plus", "big.less": "{n} de moins", "big.of": "{a} passants sur {b}",
@@ -19,7 +19,7 @@ const WORDS = {
     "street.scale": "Longueurs à l’échelle, hauteurs agrandies ; décor et silhouettes indicatifs.",
     "street.label": "Vue de profil de la rue : chaque lampe éclaire selon son niveau à l’instant choisi.",
     "street.onroad": "Dans la rue", "street.nobody": "personne",
-    "street.now": "Puissance", "street.avg": "Niveau moyen", "street.map": "Position dans la rue, faites glisser",
+    "street.now": "Puissance", "street.avg": "Niveau moyen",
     "ctl.play": "Lecture", "ctl.pause": "Pause", "ctl.speed": "Vitesse", "ctl.next": "Passant suivant",
     "ctl.prev": "Passant précédent", "ctl.time": "Heure de la nuit",
     "ctl.keys": "Clavier : espace = lecture, ← → = 1 minute (Maj : 10 minutes), N / P = passant suivant / précédent.",
@@ -27,7 +27,7 @@ const WORDS = {
     "lamp.title": "Lampe {n} sur {of}", "lamp.whylit": "Pourquoi suis-je allumée ?", "lamp.whydark": "Pourquoi suis-je éteinte ?",
     "lamp.level": "Niveau", "lamp.since": "Depuis", "lamp.ago": "{h} ({ago})", "lamp.spared": "Puissance épargnée",
     "lamp.sparedval": "{a} W sur {b} W", "lamp.sparedest": "environ {a} W sur {b} W", "lamp.day": "il fait jour",
-    "lamp.prev": "Lampe précédente", "lamp.next": "Lampe suivante", "lamp.short": "lampe {n}",
+    "lamp.prev": "Lampe précédente", "lamp.next": "Lampe suivante",
     "lamp.none": "Aucune décision encore : la lampe n’a pas reçu d’ordre.", "lamp.start": "le début",
     "ago.s": "il y a {n} s", "ago.m": "il y a {n} min", "ago.h": "il y a {h} h {m}",
     "heat.title": "Chaque lampe, toute la nuit",
@@ -51,7 +51,7 @@ const WORDS = {
     "facts.energy": "Énergie, {name}", "facts.served": "Passants éclairés, {name}", "facts.servedAll": "Passants éclairés",
     "facts.servedtime": "Temps de présence bien éclairé", "facts.lit": "Part de la nuit allumée", "facts.level": "Niveau moyen",
     "facts.full": "Part de la nuit à plein niveau", "facts.switch": "Changements de niveau par lampe (min, moyenne, max)",
-    "facts.night": "Durée de la nuit", "facts.outof": "{a} sur {b} ({p})", "facts.above": "{n} au-dessus",
+    "facts.night": "Durée de la nuit", "facts.outof": "{a}\u00a0sur\u00a0{b} ({p})", "facts.above": "{n} au-dessus",
     "expect.title": "Ce qui était attendu", "expect.what": "Attente", "expect.bound": "Seuil", "expect.value": "Obtenu", "expect.verdict": "Verdict",
     "expect.ok": "tenu", "expect.ko": "manqué", "expect.none": "Ce scénario n’énonce aucune attente.",
     "assume.title": "Ce qui est simulé, ce qui ne l’est pas", "assume.none": "Aucune hypothèse n’est énoncée.",
@@ -64,12 +64,12 @@ const WORDS = {
   en: {
     locale: "en-GB",
     "page.brand": "Réverbère", "page.kind": "Simulated night",
-    "page.night": "Night of {from} to {to}", "page.lamps": "{n} lamps", "page.length": "{n} m of street",
+    "page.night": "Night of {from} to {to}", "page.lamps": "{n} lamps", "page.lamp": "{n} lamp", "page.length": "{n} m of street",
     "page.sunset": "sunset {h}", "page.sunrise": "sunrise {h}", "page.nosun": "no sunset or sunrise that day",
     "page.other": "Français", "page.otherLabel": "Afficher cette page en français",
     "big.energy": "Energy of the night", "big.perlamp": "{n} Wh per lamp, for {h} h between sunset and sunrise",
     "big.level": "mean level {n} over the night", "big.lit": "lit {n} of night time",
-    "big.saving": "Energy saved", "big.served": "Passers lit",
+    "big.saving": "Energy saved", "big.excess": "Energy used in excess", "big.served": "Passers lit",
     "big.vs.full_night": "against full light all night", "big.vs.fixed_dimming": "against dimming at fixed hours",
     "big.vs.extinction": "against switching off at midnight hours", "big.vs": "against: {name}",
     "big.more": "{n} more", "big.less": "{n} less", "big.of": "{a} passers out of {b}",
@@ -79,7 +79,7 @@ const WORDS = {
     "street.scale": "Lengths to scale, heights enlarged; background and figures are indicative.",
     "street.label": "Side view of the street: each lamp shines at its level at the chosen moment.",
     "street.onroad": "In the street", "street.nobody": "nobody",
-    "street.now": "Power", "street.avg": "Mean level", "street.map": "Position in the street, drag",
+    "street.now": "Power", "street.avg": "Mean level",
     "ctl.play": "Play", "ctl.pause": "Pause", "ctl.speed": "Speed", "ctl.next": "Next passer",
     "ctl.prev": "Previous passer", "ctl.time": "Time of night",
     "ctl.keys": "Keyboard: space = play, ← → = 1 minute (Shift: 10 minutes), N / P = next / previous passer.",
@@ -87,7 +87,7 @@ const WORDS = {
     "lamp.title": "Lamp {n} of {of}", "lamp.whylit": "Why am I lit?", "lamp.whydark": "Why am I off?",
     "lamp.level": "Level", "lamp.since": "Since", "lamp.ago": "{h} ({ago})", "lamp.spared": "Power not needed",
     "lamp.sparedval": "{a} W out of {b} W", "lamp.sparedest": "about {a} W out of {b} W", "lamp.day": "it is day",
-    "lamp.prev": "Previous lamp", "lamp.next": "Next lamp", "lamp.short": "lamp {n}",
+    "lamp.prev": "Previous lamp", "lamp.next": "Next lamp",
     "lamp.none": "No decision yet: the lamp has received no order.", "lamp.start": "the beginning",
     "ago.s": "{n} s ago", "ago.m": "{n} min ago", "ago.h": "{h} h {m} ago",
     "heat.title": "Every lamp, all night",
@@ -111,7 +111,7 @@ const WORDS = {
     "facts.energy": "Energy, {name}", "facts.served": "Passers lit, {name}", "facts.servedAll": "Passers lit",
     "facts.servedtime": "Time of presence well lit", "facts.lit": "Share of the night lit", "facts.level": "Mean level",
     "facts.full": "Share of the night at full level", "facts.switch": "Level changes per lamp (min, mean, max)",
-    "facts.night": "Length of the night", "facts.outof": "{a} of {b} ({p})", "facts.above": "{n} above",
+    "facts.night": "Length of the night", "facts.outof": "{a}\u00a0of\u00a0{b} ({p})", "facts.above": "{n} above",
     "expect.title": "What was expected", "expect.what": "Expectation", "expect.bound": "Bound", "expect.value": "Obtained", "expect.verdict": "Verdict",
     "expect.ok": "met", "expect.ko": "missed", "expect.none": "This scenario states no expectation.",
     "assume.title": "What is simulated, what is not", "assume.none": "No assumption is stated.",
@@ -139,6 +139,12 @@ function titleOf(kind, name, fallback) {
 /** A text of the data that may be a plain sentence or one sentence per language. */
 function textOf(value) {
   return value && typeof value === "object" ? value[lang] ?? value.fr ?? value.en ?? "" : String(value ?? "");
+}
+
+/** A bound or a value written by the scenario, as this language writes numbers. */
+function measured(text) {
+  const plain = String(text).replace(">=", "≥").replace("<=", "≤").replace(/ (?=[%\d])/g, "\u00a0");
+  return lang === "fr" ? plain.replace(/(\d)\.(?=\d)/g, "$1,") : plain;
 }
 
 const number = (value, digits = 0) => value == null ? "–" : new Intl.NumberFormat(WORDS[lang].locale,

@@ -1,0 +1,18 @@
+"""The `reverbere` command. Exit codes: 0 done and as expected, 1 done but not as expected, 2 the input is wrong."""
+
+import typer
+
+from .verbs import sim
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(sim.app, name="sim")
+
+
+@app.callback()
+def _root() -> None:
+    """Réverbère: an open controller for public lighting."""
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

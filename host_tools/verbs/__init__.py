@@ -1,0 +1,1 @@
+"""The verbs of the `reverbere` command, one module a verb."""

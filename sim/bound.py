@@ -1,0 +1,88 @@
+"""The bound: a controller that knows all passers beforehand and lights each required metre just while it is required.
+
+Same lamps, same floor (the program without its dynamic control), same ramps: it begins to rise so that the required
+level is reached when the need begins, and begins to fall when it ends, with no hold time. No controller that serves
+every need can use less; one that misses some may.
+"""
+
+from .light import Light, Piece
+
+
+def clairvoyant(
+    floor: Light, periods: list[tuple[int, int]], level: int, ramp_up_ms: int, ramp_down_ms: int, end_ms: int
+) -> list[Piece]:
+    """Return one lamp's light, 0 … ``end_ms``: ``level`` permille in ``periods`` (in order, apart), else the floor.
+
+    Where the floor is higher than the required level, the floor stays.
+    """
+    pieces: list[Piece] = []
+    at = 0
+    for index, (start, end) in enumerate(periods):
+        before = periods[index - 1] if index else None
+        rise_from = max(start - ramp_up_ms, 0)
+        if before is None:
+            pieces += floor.between(at, rise_from)
+            pieces += _ramp(floor, rise_from, start, level, rising=True)
+        elif before[1] + ramp_down_ms <= rise_from:
+            fallen = before[1] + ramp_down_ms
+            pieces += _ramp(floor, before[1], fallen, level, rising=False)
+            pieces += floor.between(fallen, rise_from)
+            pieces += _ramp(floor, rise_from, start, level, rising=True)
+        else:
+            pieces += _valley(floor, before[1], start, level, ramp_up_ms, ramp_down_ms)
+        pieces += _held(floor, start, end, level)
+        at = end
+    if periods:
+        fallen = min(at + ramp_down_ms, end_ms)
+        pieces += _ramp(floor, at, fallen, level, rising=False)
+        at = fallen
+    pieces += floor.between(at, end_ms)
+    return [piece for piece in pieces if piece.end_ms > piece.start_ms]
+
+
+def _level(floor: Light, t_ms: int, *, before: bool = False) -> float:
+    """Return the floor's level just after (or just before) a moment."""
+    span = (t_ms - 1, t_ms) if before else (t_ms, t_ms + 1)
+    found = list(floor.between(*span))
+    if not found:
+        return 0.0
+    return found[-1].to_permille if before else found[0].from_permille
+
+
+def _ramp(floor: Light, start: int, end: int, level: int, *, rising: bool) -> list[Piece]:
+    """Return the ramp between the floor and the level, nowhere under the floor."""
+    if end <= start:
+        return []
+    foot = _level(floor, start, before=start > 0) if rising else _level(floor, end, before=True)
+    if foot >= level:
+        return list(floor.between(start, end))
+    return [Piece(start, end, foot, level) if rising else Piece(start, end, level, foot)]
+
+
+def _held(floor: Light, start: int, end: int, level: int) -> list[Piece]:
+    """Return the level of a need; pieces of the floor that are higher stay as they are."""
+    pieces = []
+    for piece in floor.between(start, end):
+        if min(piece.from_permille, piece.to_permille) >= level:
+            pieces.append(piece)
+        else:
+            pieces.append(
+                Piece(
+                    piece.start_ms,
+                    piece.end_ms,
+                    max(piece.from_permille, level),
+                    max(piece.to_permille, level),
+                )
+            )
+    return pieces
+
+
+def _valley(floor: Light, start: int, end: int, level: int, ramp_up_ms: int, ramp_down_ms: int) -> list[Piece]:
+    """Return a fall and a rise that meet before the floor is reached."""
+    foot = _level(floor, start)
+    if foot >= level or end <= start:
+        return list(floor.between(start, end))
+    turn = start + (end - start) * ramp_down_ms // (ramp_down_ms + ramp_up_ms)
+    depth = (level - foot) * (turn - start) / ramp_down_ms if ramp_down_ms else 0.0
+    low = level - depth
+    return [Piece(start, turn, level, low), Piece(turn, end, low, level)]

@@ -1,0 +1,265 @@
+"""Run a scenario: its nights from local noon to local noon, its baselines, its bound. Everything here is in memory."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date as Date
+from datetime import timedelta
+from typing import Any
+
+from firmware.control import civil
+from firmware.control import plan as layout
+from firmware.control.controller import CLOCK_GOOD, Config, Controller
+from firmware.control.power import PowerCurve
+from firmware.control.zone import ZoneRule
+from host_tools.plan.encode import ActivePeriod, FixedTimeControl, Program, encode
+
+from .bound import clairvoyant
+from .engine import Engine, Input, Lamp
+from .lamp_replay import INPUT_CLOCK, INPUT_PRESENCE, TICKS_MASK, pack_decision
+from .light import Light, pieces_of
+from .scenario import Loaded, Problem, ScenarioError
+from .street import Need, Street, merged_needs, needs, presence_edges
+from .traffic import Mode, Trip, draw_trips
+
+NIGHTS_MAX = 366
+SEED_MAX = 2**31 - 1
+# Passers who set out before sunset may still be on the street after it.
+BEFORE_SUNSET_MS = 30 * 60_000
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Nights:
+    """What a run gives: the street's lamps and everything they are compared with. Times in ms since ``start``."""
+
+    loaded: Loaded
+    seed: int
+    nights: int
+    start: tuple[int, int]
+    end_ms: int
+    first_night_ms: int
+    street: Street
+    curve: PowerCurve
+    trips: list[Trip]
+    lit_ms: list[tuple[int, int]]
+    needs: list[Need]
+    lamps: list[Lamp]
+    lights: list[Light]
+    energies_mj: list[int]
+    baselines: dict[str, Light]
+    bound: list[Light]
+    records: list[dict[str, Any]]
+    lamp_digests: list[str]
+    digest: str
+    events: int
+
+
+def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lambda *_: None) -> Nights:
+    """Simulate ``nights`` nights from the scenario's date. Raises `ScenarioError` where the traffic lacks an hour."""
+    scenario = loaded.scenario
+    clock = LocalClock(loaded.zone, scenario.date)
+    ends = [clock.noon_ms(scenario.date + timedelta(days=n + 1)) for n in range(nights)]
+    end_ms = ends[-1]
+    street = Street(
+        scenario.street.luminaires,
+        scenario.street.spacing,
+        scenario.street.mounting,
+        scenario.street.sensor.range,
+        scenario.street.sensor.dead_time,
+        scenario.street.service.lead,
+    )
+    bench = _Bench(loaded, clock, end_ms)
+    full_night = bench.light(_astro_program([(0, 1000)]))
+    lit_ms = [(p.start_ms, p.end_ms) for p in full_night.pieces if p.to_permille > 0]
+    _refuse_missing_hours(loaded, clock, lit_ms)
+    trips = _draw(loaded, clock, lit_ms, street, seed)
+    program = scenario.program.compiled()
+    # The ring's position is drawn too; every fourth lamp's wraps during the first night.
+    rng = random.Random(f"{seed}/ticks")
+    first_ms = ends[0]
+    ticks = [
+        (TICKS_MASK + 1 - rng.randrange(first_ms) if lamp % 4 == 0 else rng.randrange(TICKS_MASK + 1)) & TICKS_MASK
+        for lamp in range(street.luminaires)
+    ]
+    lamps = [Lamp(bench.controller(program), tick) for tick in ticks]
+    inputs: list[Input] = []
+    records = []
+    for number in range(street.luminaires):
+        own: list[list[int]] = [[0, INPUT_CLOCK, CLOCK_GOOD, *clock.start, 0]]
+        own += [[t, INPUT_PRESENCE, on] for t, on in presence_edges(street, trips, number) if 0 <= t < end_ms]
+        inputs += [(entry[0], number, *entry[1:]) for entry in own]
+        records.append(bench.record(number, ticks[number], program, own))
+    inputs.sort(key=lambda entry: entry[:2])
+    engine = Engine(lamps)
+    progress("street", 0, end_ms)
+    engine.run(inputs, end_ms, lambda t: progress("street", t, end_ms))
+    progress("street", end_ms, end_ms)
+    lights = [Light(pieces_of(lamp.decisions, end_ms)) for lamp in lamps]
+    found = needs(street, trips, lit_ms)
+    night_dim = scenario.baselines.fixed_dimming
+    night_off = scenario.baselines.extinction
+    baselines = {
+        "full_night": full_night,
+        "fixed_dimming": bench.light(_astro_program(_window(night_dim.from_, night_dim.to, night_dim.level))),
+        "extinction": bench.light(_astro_program(_window(night_off.from_, night_off.to, 0))),
+    }
+    floor = bench.light(replace(program, dynamic=()))
+    dynamic = program.dynamic[0] if program.dynamic else None
+    bound = []
+    for number, periods in enumerate(merged_needs(found, street.luminaires)):
+        up_ms, down_ms = (dynamic.ramp_up_ds * 100, dynamic.ramp_down_ds * 100) if dynamic else (0, 0)
+        bound.append(Light(clairvoyant(floor, periods, scenario.street.service.level, up_ms, down_ms, end_ms)))
+        progress("bound", number + 1, street.luminaires)
+    digests, digest = _digests(lamps)
+    for record, lamp_digest in zip(records, digests, strict=True):
+        record["digest"] = lamp_digest
+    energies = [lamp.controller.energy.energy_wh * 3_600_000 + lamp.controller.energy.energy_mj for lamp in lamps]
+    return Nights(
+        loaded, seed, nights, clock.start, end_ms, first_ms, street, bench.curve, trips, lit_ms, found, lamps, lights,
+        energies, baselines, bound, records, digests, digest, engine.events,
+    )  # fmt: skip
+
+
+class LocalClock:
+    """Local time of a run: ms since its start (local noon of its date) against the zone's rule."""
+
+    def __init__(self, zone: tuple[int, ...], date: Date):
+        self._rule = ZoneRule(zone)
+        self.start = self._noon(date)
+
+    def noon_ms(self, date: Date) -> int:
+        """Return local noon of a date, in ms since the start."""
+        day, second = self._noon(date)
+        return ((day - self.start[0]) * 86400 + second - self.start[1]) * 1000
+
+    def hour_at(self, t_ms: int) -> tuple[int, int]:
+        """Return the local hour and how many ms it still lasts (or until the offset changes, if that is sooner)."""
+        second = self.start[1] + t_ms // 1000
+        day, second = self.start[0] + second // 86400, second % 86400
+        self._rule.at(day, second)
+        local = (second + self._rule.offset_s) % 86400
+        left_s = min(3600 - local % 3600, self._rule.change_in_s)
+        return local // 3600, left_s * 1000 - t_ms % 1000
+
+    def offsets(self, end_ms: int) -> list[tuple[int, int]]:
+        """Return (ms since start, offset in s) at the start and at each change up to ``end_ms``."""
+        found: list[tuple[int, int]] = []
+        t_ms = 0
+        while t_ms < end_ms:
+            _, left_ms = self.hour_at(t_ms)
+            if not found or found[-1][1] != self._rule.offset_s:
+                found.append((t_ms, self._rule.offset_s))
+            t_ms += left_ms
+        return found
+
+    def _noon(self, date: Date) -> tuple[int, int]:
+        local = civil.day_number(date.year, date.month, date.day) * 86400 + 43200
+        guess = local - self._rule.standard_offset_s
+        self._rule.at(guess // 86400, guess % 86400)
+        utc = local - self._rule.offset_s
+        return utc // 86400, utc % 86400
+
+
+class _Bench:
+    """Makes lamps of the scenario's place and luminaire, under any program."""
+
+    def __init__(self, loaded: Loaded, clock: LocalClock, end_ms: int):
+        scenario = loaded.scenario
+        self._zone = list(loaded.zone)
+        self._place = [scenario.place.latitude, scenario.place.longitude]
+        self._levels = [knot.level for knot in scenario.luminaire.power_curve]
+        self._powers = [knot.power for knot in scenario.luminaire.power_curve]
+        self._standby = scenario.luminaire.standby
+        self._clock_input: Input = (0, 0, INPUT_CLOCK, CLOCK_GOOD, *clock.start, 0)
+        self._end_ms = end_ms
+        self.curve = PowerCurve(self._levels, self._powers, self._standby)
+
+    def controller(self, program: Program) -> Controller:
+        config = Config(
+            self._zone,
+            self._place[0],
+            self._place[1],
+            self._levels,
+            self._powers,
+            self._standby,
+            start_level_permille=0,
+        )
+        return Controller(config, layout.Plan(encode(program)))
+
+    def light(self, program: Program) -> Light:
+        """Return the light of one lamp that sees nobody."""
+        lamp = Lamp(self.controller(program), 0)
+        Engine([lamp]).run([self._clock_input], self._end_ms)
+        return Light(pieces_of(lamp.decisions, self._end_ms))
+
+    def record(self, number: int, tick0: int, program: Program, inputs: list[list[int]]) -> dict[str, Any]:
+        """Return what `lamp_replay` needs to replay this lamp."""
+        return {
+            "lamp": number, "tick0": tick0, "zone": self._zone, "place": self._place, "levels": self._levels,
+            "powers": self._powers, "standby": self._standby, "start": 0, "plan": encode(program).hex(),
+            "inputs": inputs, "end_ms": self._end_ms,
+        }  # fmt: skip
+
+
+def _astro_program(switches: list[tuple[int, int]]) -> Program:
+    """Return a baseline: from sunset to sunrise, with (local time in s, level) switched at once."""
+    return Program(
+        fixed=[FixedTimeControl(start_s, level, 0) for start_s, level in switches],
+        periods=[ActivePeriod(layout.PERIOD_ASTRO_CLOCK, 0, 0)],
+        default_ramp_ds=0,
+    )
+
+
+def _window(from_s: int, to_s: int, level: int) -> list[tuple[int, int]]:
+    return sorted([(from_s, level), (to_s, 1000)])
+
+
+def _refuse_missing_hours(loaded: Loaded, clock: LocalClock, lit_ms: list[tuple[int, int]]) -> None:
+    problems = []
+    for mode in loaded.scenario.traffic.modes:
+        missing = sorted({hour for start, end in lit_ms for hour in _hours(clock, start, end)
+                          if loaded.counts[mode][hour] is None})  # fmt: skip
+        if missing:
+            hours = ", ".join(f"{hour:02}" for hour in missing)
+            problems.append(
+                Problem(
+                    "traffic.counts",
+                    f"has no {mode} for the local hour {hours}, in which it is night: fill it, or choose another date",
+                )
+            )
+    if problems:
+        raise ScenarioError(loaded.file, problems)
+
+
+def _hours(clock: LocalClock, start_ms: int, end_ms: int) -> set[int]:
+    hours = set()
+    while start_ms < end_ms:
+        hour, left_ms = clock.hour_at(start_ms)
+        hours.add(hour)
+        start_ms += left_ms
+    return hours
+
+
+def _draw(loaded: Loaded, clock: LocalClock, lit_ms: list[tuple[int, int]], street: Street, seed: int) -> list[Trip]:
+    modes = [Mode(name, part.speed, part.spread) for name, part in loaded.scenario.traffic.modes.items()]
+    trips: list[Trip] = []
+    free_from = 0
+    for number, (start, end) in enumerate(lit_ms):
+        span = (max(start - BEFORE_SUNSET_MS, free_from), end)
+        free_from = end
+        trips += draw_trips(loaded.counts, modes, clock.hour_at, span, street.path_mm, f"{seed}/trips/{number}")
+    return sorted(trips, key=lambda trip: trip.start_ms)
+
+
+def _digests(lamps: list[Lamp]) -> tuple[list[str], str]:
+    """Return the digest of each lamp and the one of all, lamp by lamp."""
+    whole = hashlib.sha256()
+    each = []
+    for number, lamp in enumerate(lamps):
+        packed = b"".join(pack_decision(number, d.tick, d.level_permille, d.fade_ms, d.reason) for d in lamp.decisions)
+        each.append(hashlib.sha256(packed).hexdigest())
+        whole.update(packed)
+    return each, whole.hexdigest()
