@@ -29,7 +29,7 @@ def _group() -> None:
 def run(
     scenario: Annotated[Path, typer.Argument(help="The scenario, a YAML file.")],
     seed: Annotated[int, typer.Option(min=0, max=SEED_MAX, help="The one seed of all that is drawn.")] = 1,
-    nights: Annotated[int, typer.Option(min=1, max=NIGHTS_MAX, help="How many nights, from the scenario's date.")] = 1,
+    nights: Annotated[int, typer.Option(min=1, max=NIGHTS_MAX, help="Nights, from the scenario's date on.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = DEFAULT_OUT,
     junit_file: Annotated[
         Path | None, typer.Option("--junit", help="Also write the expectations as JUnit XML.")
