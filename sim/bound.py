@@ -2,7 +2,8 @@
 
 Same lamps, same floor (the program without its dynamic control), same ramps: it begins to rise so that the required
 level is reached when the need begins, and begins to fall when it ends, with no hold time. No controller that serves
-every need can use less; one that misses some may.
+every need can use less; one that misses some may. Where the floor itself changes during a ramp (sunset, sunrise, a fixed
+time control), a controller may use the program's ramps, so the bound takes the floor alone: it may only err downwards.
 """
 
 from .light import Light, Piece
@@ -40,21 +41,24 @@ def clairvoyant(
     return [piece for piece in pieces if piece.end_ms > piece.start_ms]
 
 
-def _level(floor: Light, t_ms: int, *, before: bool = False) -> float:
-    """Return the floor's level just after (or just before) a moment."""
-    span = (t_ms - 1, t_ms) if before else (t_ms, t_ms + 1)
-    found = list(floor.between(*span))
-    if not found:
-        return 0.0
-    return found[-1].to_permille if before else found[0].from_permille
+def _level(floor: Light, t_ms: int) -> float:
+    """Return the floor's level just after a moment."""
+    found = list(floor.between(t_ms, t_ms + 1))
+    return found[0].from_permille if found else 0.0
+
+
+def _is_constant(floor: Light, start: int, end: int) -> bool:
+    """Tell whether the floor stays at one level from just before ``start`` to just after ``end``."""
+    first = _level(floor, start)
+    return all(piece.from_permille == piece.to_permille == first for piece in floor.between(max(start - 1, 0), end + 1))
 
 
 def _ramp(floor: Light, start: int, end: int, level: int, *, rising: bool) -> list[Piece]:
-    """Return the ramp between the floor and the level, nowhere under the floor."""
+    """Return the ramp between a constant floor and the level; any other floor, or a higher one, as it is."""
     if end <= start:
         return []
-    foot = _level(floor, start, before=start > 0) if rising else _level(floor, end, before=True)
-    if foot >= level:
+    foot = _level(floor, start)
+    if foot >= level or not _is_constant(floor, start, end):
         return list(floor.between(start, end))
     return [Piece(start, end, foot, level) if rising else Piece(start, end, level, foot)]
 
@@ -80,7 +84,7 @@ def _held(floor: Light, start: int, end: int, level: int) -> list[Piece]:
 def _valley(floor: Light, start: int, end: int, level: int, ramp_up_ms: int, ramp_down_ms: int) -> list[Piece]:
     """Return a fall and a rise that meet before the floor is reached."""
     foot = _level(floor, start)
-    if foot >= level or end <= start:
+    if foot >= level or end <= start or not _is_constant(floor, start, end):
         return list(floor.between(start, end))
     turn = start + (end - start) * ramp_down_ms // (ramp_down_ms + ramp_up_ms)
     depth = (level - foot) * (turn - start) / ramp_down_ms if ramp_down_ms else 0.0

@@ -10,7 +10,7 @@ from datetime import date as Date
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
 from firmware.control.power import KNOTS_MAX
 from host_tools.plan import units
@@ -24,7 +24,16 @@ DATE_MIN = Date(2020, 1, 2)
 DATE_MAX = Date(2099, 12, 31)
 LUMINAIRES_MAX = 1000
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError(
+            f"{text!r} has control characters or line breaks, which XML and file names refuse: remove them"
+        )
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
 
 
 @dataclass(frozen=True)
@@ -117,15 +126,19 @@ class Luminaire(Strict):
         return self
 
 
-class FixedDimming(Strict):
-    from_: units.TimeOfDayS = Field(alias="from")
-    to: units.TimeOfDayS
-    level: units.LevelPermille
-
-
 class Extinction(Strict):
     from_: units.TimeOfDayS = Field(alias="from")
     to: units.TimeOfDayS
+
+    @model_validator(mode="after")
+    def _apart(self) -> "Extinction":
+        if self.from_ == self.to:
+            raise ValueError("from and to are the same time: give two different ones")
+        return self
+
+
+class FixedDimming(Extinction):
+    level: units.LevelPermille
 
 
 class Baselines(Strict):
@@ -249,6 +262,8 @@ def _problem(entry: Any) -> Problem:
         return Problem(path, "is missing: add it")
     if kind == "extra_forbidden":
         return Problem(path, "is not known here: check the spelling, or remove it")
+    if kind == "string_unicode":
+        return Problem(path, "has half a character (a lone surrogate) in it: write it anew")
     if kind in ("model_type", "dict_type", "list_type", "model_attributes_type"):
         return Problem(path, f"has the wrong shape ({entry['msg'].lower()}): see the shipped scenario for an example")
     if kind == "union_tag_not_found" or kind == "union_tag_invalid":
@@ -279,13 +294,16 @@ def _counts(tree: Any, file: Path, problems: list[Problem]) -> tuple[Counts | No
     name = _get(tree, "traffic", "counts")
     if not isinstance(name, str) or not name:
         return None, None
-    path = (file.parent / name).resolve()
     try:
+        path = (file.parent / name).resolve()
         counts = read_counts(path)
     except CountsError as error:
         problems += [Problem("traffic.counts", reason) for reason in error.problems]
         return None, None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
+        if not name.isprintable():
+            # The scenario's own check of names has already said so.
+            return None, None
         reason = getattr(error, "strerror", None) or "not UTF-8"
         problems.append(
             Problem("traffic.counts", f"{name} cannot be read: {reason}: give a path relative to the scenario")

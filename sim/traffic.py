@@ -6,6 +6,7 @@ night has its own random stream, so that a change in one leaves the others as th
 
 import csv
 import random
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,11 +63,19 @@ def read_counts(path: Path) -> Counts:
     problems: list[str] = []
     with path.open(encoding="utf-8", newline="") as file:
         numbered = [(n, line) for n, line in enumerate(file, 1) if line.strip() and not line.startswith("#")]
-    rows = list(csv.reader(line for _, line in numbered))
+    try:
+        # One row a line: a quoted field that runs over several lines is refused by its missing quote.
+        rows = [next(csv.reader([line], strict=True)) for _, line in numbered]
+    except csv.Error as error:
+        raise CountsError(
+            [f"{path.name}: not a table of comma separated values ({error}): see the shipped one"]
+        ) from error
     numbers = [n for n, _ in numbered]
     if not rows or rows[0][:1] != ["hour"] or len(rows[0]) < 2:
         raise CountsError([f"{path.name}: the first row must be 'hour,' and the names of the modes"])
     modes = rows[0][1:]
+    if len(set(modes)) < len(modes):
+        raise CountsError([f"{path.name}: the first row names a mode twice: keep one"])
     counts: Counts = {mode: [None] * 24 for mode in modes}
     seen: set[int] = set()
     for number, row in zip(numbers[1:], rows[1:], strict=True):
@@ -74,7 +83,7 @@ def read_counts(path: Path) -> Counts:
         if len(row) != len(modes) + 1:
             problems.append(f"{where}: {len(row)} fields, the first row has {len(modes) + 1}")
             continue
-        if not row[0].strip().isdigit() or int(row[0]) > 23:
+        if not re.fullmatch(r" *[0-9]{1,2} *", row[0]) or int(row[0]) > 23:
             problems.append(f"{where}: hour {row[0]!r} is not 0 to 23")
             continue
         hour = int(row[0])

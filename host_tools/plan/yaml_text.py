@@ -25,6 +25,8 @@ class _TextLoader(yaml.BaseLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise TextError(f"line {key.start_mark.line + 1}: a key must be a word: write it like 'name: value'")
             if key.value in seen:
                 raise TextError(f"line {key.start_mark.line + 1}: key {key.value!r} stands twice: keep one")
             seen.add(key.value)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -44,9 +45,12 @@ def run(
     try:
         loaded = load_scenario(scenario)
         with Progress(
-            TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"), TimeElapsedColumn(),
-            console=console, transient=not console.is_terminal,
-        ) as progress:  # fmt: skip
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            console=console,
+        ) as progress:
             report = _Steps(progress)
             result = run_nights(loaded, seed, nights, report)
             report("figures", 0, 1)
@@ -65,7 +69,9 @@ def run(
                 junit_file.parent.mkdir(parents=True, exist_ok=True)
                 _write(junit_file, junit.render(results))
     except ScenarioError as error:
-        errors.print(f"[bold red]{error.file}[/]: {len(error.problems)} problem(s), nothing was run or written")
+        errors.print(
+            f"[bold red]{escape(str(error.file))}[/]: {len(error.problems)} problem(s), nothing was run or written"
+        )
         for problem in error.problems:
             errors.print(
                 f"  {problem.path + ': ' if problem.path else ''}{problem.reason}",
@@ -77,7 +83,10 @@ def run(
         errors.print(f"{error.filename}: cannot be written: {error.strerror}: choose another --out", markup=False)
         raise typer.Exit(2) from error
     print_results(console, results)
-    console.print(f"Wrote to {out}: results.json, lamps.jsonl, night.png, and night.html for a browser", soft_wrap=True)
+    console.print(
+        f"Wrote to {escape(str(out))}: results.json, lamps.jsonl, night.png, and night.html for a browser",
+        soft_wrap=True,
+    )
     if not all(entry["ok"] for entry in results["expectations"]):
         raise typer.Exit(1)
 
@@ -110,7 +119,7 @@ def print_results(console: Console, results: dict[str, Any]) -> None:
     passers = found["passers"]
     switchings = found["switchings_per_lamp"]
     table = Table(
-        title=f"{results['scenario']['title']}\n{results['date']}, {results['nights']} night(s), "
+        title=f"{escape(results['scenario']['title'])}\n{results['date']}, {results['nights']} night(s), "
         f"{results['lamps']} lamps",
         title_justify="left",
     )
@@ -138,7 +147,7 @@ def print_results(console: Console, results: dict[str, Any]) -> None:
     )
     for name, value in (
         ("passers served", f"{passers['served']}/{passers['total']}"),
-        *((f"  {entry['mode']}", f"{entry['served']}/{entry['total']}") for entry in passers["by_mode"]),
+        *((f"  {escape(entry['mode'])}", f"{entry['served']}/{entry['total']}") for entry in passers["by_mode"]),
         ("needed time served, %", _percent(passers["served_time_permille"])),
         ("night, h", f"{found['night_h']:.2f}"),
         ("lit hours, % of night", _percent(found["lit_share_permille"])),
