@@ -8,10 +8,11 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from firmware.control.controller import Controller, Seen
+from firmware.control.controller import Controller
+from firmware.control.inputs import Seen
 from firmware.control.ticks import ticks_diff
 
-from .lamp_replay import INPUT_PRESENCE, LampClock
+from .lamp_replay import LampClock, apply_input
 
 # An input of one lamp: (time in ms, lamp, then as in a `lamp_replay` record: kind and values).
 Input = tuple[int, ...]
@@ -64,10 +65,7 @@ class Engine:
                 if t_ms > end_ms:
                     break
                 lamp = lamps[number]
-                if entry[2] == INPUT_PRESENCE:
-                    lamp.seen.presence = entry[3]
-                else:
-                    lamp.clock.correct(t_ms, entry[3], entry[4], entry[5], entry[6])
+                apply_input(lamp.clock, lamp.seen, t_ms, entry[2:])
             else:
                 if wake_ms > end_ms:
                     break

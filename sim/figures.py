@@ -28,6 +28,7 @@ REASONS = {
     reasons.SENSOR: ("sensor", "somebody is here, or was a moment ago"),
     reasons.PROGRAM: ("program", "the program's level at this time"),
     reasons.INACTIVE: ("inactive", "outside the program's active periods"),
+    reasons.PROTECTION: ("protection", "a limit keeps the light from what was wanted"),
     reasons.FAILSAFE: ("failsafe", "the clock is not to be trusted"),
 }
 

@@ -2,18 +2,24 @@
 
 A record is a dict (a line of JSON on disk): ``lamp``; ``tick0``, the tick at the start; ``zone``, ``place`` [latitude,
 longitude in millionths of a degree], ``levels``, ``powers``, ``standby``, ``start``: the `Config`; ``plan``: its bytes
-in hexadecimal; ``inputs``: a list of [ms since start, kind, …] in order; ``end_ms``. Kinds: [t, 0, presence] and
-[t, 1, quality, day, second, ms] for the clock; without one, UTC runs on with the ticks.
+in hexadecimal; ``inputs``: a list of [ms since start, kind, values …] in order; ``end_ms``. What each kind means stands
+at `apply_input`. Without a new clock input UTC runs on with the ticks.
 """
 
 import hashlib
 import struct
 
-from firmware.control.controller import CLOCK_UNKNOWN, Config, Controller, Now, Seen
+from firmware.control.controller import Config, Controller
+from firmware.control.inputs import CLOCK_UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 
 INPUT_PRESENCE = 0
 INPUT_CLOCK = 1
+INPUT_LUX = 2
+INPUT_EXTERNAL = 3
+INPUT_NEIGHBOURS = 4
+INPUT_LOCAL = 5
+INPUT_COMMAND = 6
 
 TICKS_MASK = 0x3FFFFFFF
 _DAY_MS = 86400000
@@ -41,6 +47,7 @@ class LampClock:
 
     def correct(self, t_ms, quality, day, second, ms):
         """From ``t_ms`` on the clock says this."""
+        self.now.changes += 1
         self.now.quality = quality
         self._set_ms = t_ms
         self._set_day = day
@@ -56,6 +63,36 @@ class LampClock:
             ms %= _DAY_MS
             now.second = ms // 1000
             now.ms = ms % 1000
+
+
+def apply_input(clock, seen, t_ms, entry):
+    """Let one input reach clock or ``seen``. ``entry`` is its kind and values:
+
+    presence 0/1 · clock quality, day, second, ms · lux (-1 unknown) · external permille (-1 none) · neighbours 0/1 ·
+    local permille (-1 none) · command kind, level, ramp to ms, ramp from ms, start day, s, end day, s (day -1: none)
+    """
+    kind = entry[0]
+    if kind == INPUT_CLOCK:
+        clock.correct(t_ms, entry[1], entry[2], entry[3], entry[4])
+        return
+    seen.changes += 1
+    if kind == INPUT_PRESENCE:
+        seen.presence = entry[1]
+    elif kind == INPUT_LUX:
+        seen.lux = entry[1]
+    elif kind == INPUT_EXTERNAL:
+        seen.external = entry[1]
+    elif kind == INPUT_NEIGHBOURS:
+        seen.neighbours = entry[1]
+    elif kind == INPUT_LOCAL:
+        seen.local_permille = entry[1]
+    elif kind == INPUT_COMMAND:
+        command = seen.command
+        command.kind, command.level_permille, command.ramp_to_ms, command.ramp_from_ms = entry[1:5]
+        command.start_day, command.start_s, command.end_day, command.end_s = entry[5:9]
+        seen.commands += 1
+    else:
+        raise ValueError("input of kind %r at %d ms: kinds are 0 to %d" % (kind, t_ms, INPUT_COMMAND))
 
 
 def build_controller(record):
@@ -92,10 +129,7 @@ def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
             if at < len(inputs) and inputs[at][0] == t_ms:
                 entry = inputs[at]
                 at += 1
-                if entry[1] == INPUT_PRESENCE:
-                    seen.presence = entry[2]
-                else:
-                    clock.correct(t_ms, entry[2], entry[3], entry[4], entry[5])
+                apply_input(clock, seen, t_ms, entry[1:])
             clock.move_to(t_ms)
             while _step(controller, clock.now, seen, guard):
                 on_decision(controller.decided_ms, controller.level_permille, controller.fade_ms, controller.reason)

@@ -3,17 +3,19 @@
 import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date as Date
 from datetime import timedelta
 from typing import Any
 
 from firmware.control import civil
-from firmware.control import plan as layout
-from firmware.control.controller import CLOCK_GOOD, Config, Controller
+from firmware.control import plan_format as layout
+from firmware.control.controller import Config, Controller
+from firmware.control.inputs import CLOCK_GOOD
+from firmware.control.plan import Plan
 from firmware.control.power import PowerCurve
 from firmware.control.zone import ZoneRule
-from host_tools.plan.encode import ActivePeriod, FixedTimeControl, Program, encode
+from host_tools.plan.encode import ActivePeriod, FixedTimeControl, LampPlan, Program, encode
 
 from .bound import clairvoyant
 from .engine import Engine, Input, Lamp
@@ -76,7 +78,7 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
     lit_ms = [(p.start_ms, p.end_ms) for p in full_night.pieces if p.to_permille > 0]
     _refuse_missing_hours(loaded, clock, lit_ms)
     trips = _draw(loaded, clock, lit_ms, street, seed)
-    program = scenario.program.compiled()
+    plan = scenario.program.lamp_plan()
     # The ring's position is drawn too; every fourth lamp's wraps during the first night.
     rng = random.Random(f"{seed}/ticks")
     first_ms = ends[0]
@@ -84,14 +86,14 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
         (TICKS_MASK + 1 - rng.randrange(first_ms) if lamp % 4 == 0 else rng.randrange(TICKS_MASK + 1)) & TICKS_MASK
         for lamp in range(street.luminaires)
     ]
-    lamps = [Lamp(bench.controller(program), tick) for tick in ticks]
+    lamps = [Lamp(bench.controller(plan), tick) for tick in ticks]
     inputs: list[Input] = []
     records = []
     for number in range(street.luminaires):
         own: list[list[int]] = [[0, INPUT_CLOCK, CLOCK_GOOD, *clock.start, 0]]
         own += [[t, INPUT_PRESENCE, on] for t, on in presence_edges(street, trips, number) if 0 <= t < end_ms]
         inputs += [(entry[0], number, *entry[1:]) for entry in own]
-        records.append(bench.record(number, ticks[number], program, own))
+        records.append(bench.record(number, ticks[number], plan, own))
     inputs.sort(key=lambda entry: entry[:2])
     engine = Engine(lamps)
     progress("street", 0, end_ms)
@@ -106,11 +108,11 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
         "fixed_dimming": bench.light(_astro_program(_window(night_dim.from_, night_dim.to, night_dim.level))),
         "extinction": bench.light(_astro_program(_window(night_off.from_, night_off.to, 0))),
     }
-    floor = bench.light(replace(program, dynamic=()))
-    dynamic = program.dynamic[0] if program.dynamic else None
+    floor = bench.light(scenario.program.lamp_plan(with_dynamic=False))
+    dynamic = plan.programs[0].dynamic[0] if plan.programs[0].dynamic else None
     bound = []
     for number, periods in enumerate(merged_needs(found, street.luminaires)):
-        up_ms, down_ms = (dynamic.ramp_up_ds * 100, dynamic.ramp_down_ds * 100) if dynamic else (0, 0)
+        up_ms, down_ms = (dynamic.ramp_to_ds * 100, dynamic.ramp_from_ds * 100) if dynamic else (0, 0)
         bound.append(Light(clairvoyant(floor, periods, scenario.street.service.level, up_ms, down_ms, end_ms)))
         progress("bound", number + 1, street.luminaires)
     digests, digest = _digests(lamps)
@@ -177,7 +179,7 @@ class _Bench:
         self._end_ms = end_ms
         self.curve = PowerCurve(self._levels, self._powers, self._standby)
 
-    def controller(self, program: Program) -> Controller:
+    def controller(self, plan: LampPlan) -> Controller:
         config = Config(
             self._zone,
             self._place[0],
@@ -187,30 +189,30 @@ class _Bench:
             self._standby,
             start_level_permille=0,
         )
-        return Controller(config, layout.Plan(encode(program)))
+        return Controller(config, Plan(encode(plan)))
 
-    def light(self, program: Program) -> Light:
+    def light(self, plan: LampPlan) -> Light:
         """Return the light of one lamp that sees nobody."""
-        lamp = Lamp(self.controller(program), 0)
+        lamp = Lamp(self.controller(plan), 0)
         Engine([lamp]).run([self._clock_input], self._end_ms)
         return Light(pieces_of(lamp.decisions, self._end_ms))
 
-    def record(self, number: int, tick0: int, program: Program, inputs: list[list[int]]) -> dict[str, Any]:
+    def record(self, number: int, tick0: int, plan: LampPlan, inputs: list[list[int]]) -> dict[str, Any]:
         """Return what `lamp_replay` needs to replay this lamp."""
         return {
             "lamp": number, "tick0": tick0, "zone": self._zone, "place": self._place, "levels": self._levels,
-            "powers": self._powers, "standby": self._standby, "start": 0, "plan": encode(program).hex(),
+            "powers": self._powers, "standby": self._standby, "start": 0, "plan": encode(plan).hex(),
             "inputs": inputs, "end_ms": self._end_ms,
         }  # fmt: skip
 
 
-def _astro_program(switches: list[tuple[int, int]]) -> Program:
+def _astro_program(switches: list[tuple[int, int]]) -> LampPlan:
     """Return a baseline: from sunset to sunrise, with (local time in s, level) switched at once."""
-    return Program(
-        fixed=[FixedTimeControl(start_s, level, 0) for start_s, level in switches],
-        periods=[ActivePeriod(layout.PERIOD_ASTRO_CLOCK, 0, 0)],
-        default_ramp_ds=0,
+    program = Program(
+        fixed=[FixedTimeControl(start_s, level) for start_s, level in switches],
+        periods=[ActivePeriod(layout.PERIOD_ASTRO_CLOCK)],
     )
+    return LampPlan([program], default_ramp_ds=0)
 
 
 def _window(from_s: int, to_s: int, level: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ Everything wrong with a file is reported at once, each with its path in the file
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as Date
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from firmware.control.power import KNOTS_MAX
 from host_tools.plan import units
+from host_tools.plan.encode import LampPlan
 from host_tools.plan.program import ControlProgram, Strict
 from host_tools.plan.yaml_text import TextError, read_yaml
 from host_tools.plan.zones import ZoneError, ZoneIntegers, compile_zone
@@ -203,6 +204,20 @@ def _signed_quantity(text: str, units_of: dict[str, int], name: str) -> int:
     return units.quantity(text, units_of, f"a bound of {name}", f">= 10 {next(iter(units_of))}")
 
 
+class LampProgram(ControlProgram):
+    """A control program with what holds beside it: TALQ's defaultLightState, and the ramp to it."""
+
+    defaultLightState: units.LevelPermille = 1000
+    defaultRamp: units.RampDs = 20
+
+    def lamp_plan(self, *, with_dynamic: bool = True) -> LampPlan:
+        """Return the plan of a lamp that has this program every day."""
+        program = self.compiled()
+        if not with_dynamic:
+            program = replace(program, dynamic=())
+        return LampPlan([program], default_level_permille=self.defaultLightState, default_ramp_ds=self.defaultRamp)
+
+
 class Scenario(Strict):
     """A scenario as it stands in its file; lengths in mm, durations in ms, levels in permille, powers in mW."""
 
@@ -212,7 +227,7 @@ class Scenario(Strict):
     street: StreetPart
     traffic: Traffic
     luminaire: Luminaire
-    program: ControlProgram
+    program: LampProgram
     baselines: Baselines
     expect: Annotated[list[Bound], BeforeValidator(_bounds)] = Field(default=[])
 
@@ -267,7 +282,7 @@ def _problem(entry: Any) -> Problem:
     if kind in ("model_type", "dict_type", "list_type", "model_attributes_type"):
         return Problem(path, f"has the wrong shape ({entry['msg'].lower()}): see the shipped scenario for an example")
     if kind == "union_tag_not_found" or kind == "union_tag_invalid":
-        return Problem(path, "needs a name: AbsoluteActivePeriod or AstroClockActivePeriod")
+        return Problem(path, "needs a name: one of TALQ's five, for instance AstroClockActivePeriod")
     return Problem(path, entry["msg"].removeprefix("Value error, "))
 
 

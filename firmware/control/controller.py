@@ -7,49 +7,42 @@ at ``wake_ms``, and one that calls every 100 ms get the same decisions, bit for 
 
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
 from .compat import const
-from .plan import EFFECT_ADD, EFFECT_MAX, EFFECT_MIN, EFFECT_MUL, EFFECT_SET, EFFECT_SUB
+from .dynamics import Dynamics
+from .inputs import CLOCK_UNKNOWN, COMMAND_EMERGENCY, COMMAND_OVERRIDE, COMMAND_SERVICE, UNKNOWN, Now, Seen
+from .overrides import Override
+from .plan_format import NO_PROGRAM
 from .power import EnergyCounter, PowerCurve
-from .reasons import FAILSAFE, INACTIVE, PROGRAM, SENSOR
+from .ramp import Ramp
+from .reasons import (
+    BY_ASTRO,
+    BY_CLOCK,
+    BY_DEFAULT,
+    BY_DYNAMIC,
+    BY_EMERGENCY,
+    BY_FIXED,
+    BY_LOCAL,
+    BY_OVERRIDE,
+    BY_PERIOD,
+    BY_SERVICE,
+    DEFAULT,
+    FAILSAFE,
+    INACTIVE,
+    OVERRIDE,
+    PROGRAM,
+    SENSOR,
+)
 from .schedule import Schedule
 from .sun import Sun
 from .ticks import ticks_add, ticks_diff
 from .zone import ZoneRule
 
-LEVEL_FULL = const(1000)
-
-# Quality of the clock. Held: it was set once and runs on by itself.
-CLOCK_UNKNOWN = const(0)
-CLOCK_HELD = const(1)
-CLOCK_GOOD = const(2)
-
 _NONE = const(255)
-_DAY_MS = const(86400000)
-
-
-class Now:
-    """The moment of a call, on two clocks that never mix.
-
-    ``ticks_ms``: the ring of 2^30 ms, for how long. ``day`` (0 = 2000-01-01), ``second`` (0 … 86399) and ``ms``
-    (0 … 999): UTC, for what time; they mean something unless ``quality`` is ``CLOCK_UNKNOWN``. Between corrections both
-    clocks must advance together: a caller keeps one anchor and derives UTC from ticks.
-    """
-
-    def __init__(self):
-        self.ticks_ms = 0
-        self.quality = CLOCK_UNKNOWN
-        self.day = 0
-        self.second = 0
-        self.ms = 0
-
-
-class Seen:
-    """What the node sees: ``presence`` is 1 while the sensor reports somebody, else 0.
-
-    A driver whose sensor gives shorter pulses than the caller's period keeps 1 until it was seen.
-    """
-
-    def __init__(self):
-        self.presence = 0
+_DAY_S = const(86400)
+# Places for commands, the highest first.
+_SERVICE = const(0)
+_EMERGENCY = const(1)
+_OVERRIDE = const(2)
+_PLACES = const(3)
 
 
 class Config:
@@ -62,12 +55,12 @@ class Config:
     def __init__(
         self,
         zone,
-        latitude_udeg,
-        longitude_udeg,
+        latitude_udeg: int,
+        longitude_udeg: int,
         levels_permille,
         powers_mw,
-        standby_mw,
-        start_level_permille=1000,
+        standby_mw: int,
+        start_level_permille: int = 1000,
     ):
         self.zone = zone
         self.latitude_udeg = latitude_udeg
@@ -81,39 +74,51 @@ class Config:
 class Controller:
     """One lamp output under one plan.
 
-    After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line from
-    ``from_permille``; ``reason`` is a code of `reasons`; ``wake_ms`` is the tick at which it wants to be called again
-    (at most a day ahead). ``energy`` is an `EnergyCounter`, complete up to the last deadline or input; ``count_to()``
-    brings it up to a tick.
+    After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line
+    from ``from_permille``; ``reason``, ``by`` and ``by_index`` say why (`reasons`), ``since_ms`` since when; ``wake_ms``
+    is the tick at which it wants to be called again (at most a day ahead). ``energy`` is an `EnergyCounter`, complete up to
+    the last deadline or input; ``count_to()`` brings it up to a tick.
     """
 
     def __init__(self, config: Config, plan):
         self._plan = plan
         self._curve = PowerCurve(config.levels_permille, config.powers_mw, config.standby_mw)
-        self._schedule = Schedule(plan, ZoneRule(config.zone), Sun(config.latitude_udeg, config.longitude_udeg))
+        zone = ZoneRule(config.zone)
+        self._schedule = Schedule(plan, zone, Sun(config.latitude_udeg, config.longitude_udeg))
+        self._dynamics = Dynamics(plan)
+        self._places = [Override(), Override(), Override()]
+        self._ramp = Ramp(config.start_level_permille)
         self.energy = EnergyCounter()
         self.starts = 0
-        self.from_permille = config.start_level_permille
         self.level_permille = config.start_level_permille
+        self.from_permille = config.start_level_permille
         self.fade_ms = 0
-        self.reason = _NONE
         self.decided_ms = 0
+        self.reason = _NONE
+        self.by = _NONE
+        self.by_index = 0
+        self.since_ms = 0
         self.wake_ms = 0
-        self._is_fading = False
+        # What was last taken from the caller. Deadlines are carried out with these, not with what came after them.
+        self._seen = Seen()
+        self._now_changes = UNKNOWN
+        self._seen_changes = UNKNOWN
+        self._is_started = False
         self._is_known = False
-        self._is_present = False
-        self._is_holding = False
         self._tick = 0
         self._day = 0
         self._second = 0
         self._ms = 0
         self._counted_ms = 0
         self._schedule_due_ms = 0
-        self._hold_due_ms = 0
-        # What the last look at program and sensor wanted.
+        # What the last look wanted.
         self._want_level = 0
-        self._want_ramp_ms = 0
         self._want_reason = _NONE
+        self._want_by = _NONE
+        self._want_index = 0
+        self._want_ramp_ms = 0
+        # The ramp with which the present cause is left for a lower one (TALQ, rampFromLevelTime).
+        self._leave_ramp_ms = 0
 
     def step(self, now: Now, seen: Seen) -> bool:
         """Take note of the moment and of what is seen; return True when a decision was made.
@@ -123,16 +128,23 @@ class Controller:
         nothing.
         """
         tick = now.ticks_ms
-        if self._want_reason == _NONE:
-            self._start(tick)
-        else:
+        is_news = now.changes != self._now_changes or seen.changes != self._seen_changes
+        if self._is_started:
+            if not is_news and ticks_diff(tick, self.wake_ms) < 0:
+                return False
             while ticks_diff(tick, self.wake_ms) > 0:
                 if self._pass_deadline():
                     return True
+        else:
+            self._is_started = True
+            self._tick = tick
+            self._counted_ms = tick
+            self.decided_ms = tick
+            is_news = True
+        if is_news:
             self._move_to(tick)
-        if self._take_clock(now) | self._take_presence(seen):
             self.count_to(tick)
-            self._set_wake()
+            self._take(now, seen)
             if self._decide():
                 return True
         while ticks_diff(tick, self.wake_ms) >= 0:
@@ -142,38 +154,27 @@ class Controller:
 
     def level_at(self, tick: int) -> int:
         """Return the level in permille at a tick not before ``decided_ms``: a pure function of the last decision."""
-        if not self._is_fading:
-            return self.level_permille
-        elapsed = ticks_diff(tick, self.decided_ms)
-        if elapsed >= self.fade_ms:
-            return self.level_permille
-        return self.from_permille + (self.level_permille - self.from_permille) * elapsed // self.fade_ms
+        return self._ramp.level_at(tick)
 
     def count_to(self, tick: int) -> None:
         """Bring the energy and burning counters up to ``tick``."""
-        if self._is_fading:
-            left = self.fade_ms - ticks_diff(self._counted_ms, self.decided_ms)
+        ramp = self._ramp
+        if ramp.is_running:
             span = ticks_diff(tick, self._counted_ms)
-            if span >= left:
+            left = ramp.left_ms(self._counted_ms)
+            if span > left:
                 span = left
-            before = self.level_at(self._counted_ms)
+            before = ramp.level_at(self._counted_ms)
             self._counted_ms = ticks_add(self._counted_ms, span)
-            after = self.level_at(self._counted_ms)
+            after = ramp.level_at(self._counted_ms)
             power = self._curve.at(before) if before == after else self._curve.mean(before, after)
             self.energy.add(power, span, True)
             if span == left:
-                self._is_fading = False
+                ramp.is_running = False
         span = ticks_diff(tick, self._counted_ms)
         if span > 0:
             self.energy.add(self._curve.at(self.level_permille), span, self.level_permille > 0)
             self._counted_ms = tick
-
-    def _start(self, tick: int) -> None:
-        self._tick = tick
-        self._counted_ms = tick
-        self.decided_ms = tick
-        self._want_reason = FAILSAFE
-        self._schedule_due_ms = tick
 
     def _move_to(self, tick: int) -> None:
         """Let both clocks run on to ``tick``."""
@@ -185,121 +186,187 @@ class Controller:
             self._day += second // SECONDS_PER_DAY
         self._tick = tick
 
-    def _take_clock(self, now: Now) -> bool:
-        """Take the caller's clock; True when it says something else than ours. A clock outside 2020 … 2199 is none."""
-        is_known = now.quality != CLOCK_UNKNOWN and DAY_MIN <= now.day <= DAY_MAX
-        if is_known == self._is_known and (
-            not is_known or (now.second == self._second and now.ms == self._ms and now.day == self._day)
-        ):
-            # The first step comes this way with no clock: its decision is still to be made.
-            return self.reason == _NONE
-        self._is_known = is_known
-        self._day = now.day
-        self._second = now.second
-        self._ms = now.ms
-        self._ask_schedule()
-        return True
+    def _take(self, now: Now, seen: Seen) -> None:
+        """Take over what has changed, at the current tick."""
+        mine = self._seen
+        # The schedule is asked again only where it may answer otherwise: a presence edge must stay cheap.
+        is_time = False
+        if now.changes != self._now_changes:
+            self._now_changes = now.changes
+            # A clock outside 2020 … 2199 is none.
+            self._is_known = now.quality != CLOCK_UNKNOWN and DAY_MIN <= now.day <= DAY_MAX
+            self._day = now.day
+            self._second = now.second
+            self._ms = now.ms
+            is_time = True
+        if seen.changes != self._seen_changes:
+            self._seen_changes = seen.changes
+            if seen.commands != mine.commands:
+                mine.commands = seen.commands
+                self._take_command(seen.command)
+                is_time = True
+            if seen.lux != mine.lux or seen.external != mine.external:
+                is_time = True
+            mine.presence = seen.presence
+            mine.neighbours = seen.neighbours
+            mine.external = seen.external
+            mine.lux = seen.lux
+            mine.local_permille = seen.local_permille
+        if is_time:
+            self._ask_time()
+        self._dynamics.take(mine, self._tick)
+        self._set_wake()
 
-    def _take_presence(self, seen: Seen) -> bool:
-        is_present = seen.presence != 0
-        if is_present == self._is_present:
-            return False
-        self._is_present = is_present
-        # The hold time starts when the sensor drops (TALQ 2.7.1, ControlEffect.holdTime).
-        self._is_holding = not is_present and self._plan.dynamic > 0
-        if self._is_holding:
-            self._hold_due_ms = ticks_add(self._tick, self._plan.dynamic_hold_ms(0))
-        return True
+    def _take_command(self, command) -> None:
+        kind = command.kind
+        if kind == COMMAND_SERVICE:
+            self._places[_SERVICE].take(command, self._tick)
+        elif kind == COMMAND_EMERGENCY:
+            self._places[_EMERGENCY].take(command, self._tick)
+        elif kind == COMMAND_OVERRIDE:
+            self._places[_OVERRIDE].take(command, self._tick)
+        else:
+            for i in range(_PLACES):
+                self._places[i].resume()
 
     def _pass_deadline(self) -> bool:
         """Carry out what was due at ``wake_ms``, at that tick; True when it made a decision."""
         tick = self.wake_ms
         self._move_to(tick)
         self.count_to(tick)
-        if self._is_holding and self._hold_due_ms == tick:
-            self._is_holding = False
-        if self._schedule_due_ms == tick:
-            self._ask_schedule()
+        self._dynamics.pass_due(tick)
+        if self._schedule_due_ms == tick or self._is_blind_due(tick):
+            self._ask_time()
         self._set_wake()
         return self._decide()
 
-    def _ask_schedule(self) -> None:
-        ahead_ms = _DAY_MS
+    def _is_blind_due(self, tick: int) -> bool:
+        for i in range(_PLACES):
+            place = self._places[i]
+            if place.is_blind and place.blind_due_ms == tick:
+                return True
+        return False
+
+    def _ask_time(self) -> None:
+        """Ask all that depends on the time of day, and note when to ask again."""
+        ahead_s = _DAY_S
+        for i in range(_PLACES):
+            place = self._places[i]
+            place.at(self._is_known, self._day, self._second, self._tick)
+            if place.next_s < ahead_s:
+                ahead_s = place.next_s
+        ms = 0
         if self._is_known:
-            self._schedule.at(self._day, self._second)
-            ahead_ms = self._schedule.next_s * 1000 - self._ms
-        self._schedule_due_ms = ticks_add(self._tick, ahead_ms)
+            self._schedule.at(self._day, self._second, self._seen)
+            if self._schedule.next_s < ahead_s:
+                ahead_s = self._schedule.next_s
+            self._dynamics.choose(self._schedule.program)
+            ms = self._ms
+        self._schedule_due_ms = ticks_add(self._tick, ahead_s * 1000 - ms)
 
     def _set_wake(self) -> None:
-        self.wake_ms = self._schedule_due_ms
-        if self._is_holding and ticks_diff(self._hold_due_ms, self.wake_ms) < 0:
-            self.wake_ms = self._hold_due_ms
+        wake = self._schedule_due_ms
+        if self._dynamics.is_due and ticks_diff(self._dynamics.due_ms, wake) < 0:
+            wake = self._dynamics.due_ms
+        for i in range(_PLACES):
+            place = self._places[i]
+            if place.is_blind and ticks_diff(place.blind_due_ms, wake) < 0:
+                wake = place.blind_due_ms
+        self.wake_ms = wake
 
     def _decide(self) -> bool:
         """Compare what is wanted with the last decision; True when a new one was made, at the current tick."""
         self._resolve()
-        if self._want_level == self.level_permille and self._want_reason == self.reason:
-            return False
+        is_new = self._want_level != self.level_permille or self._want_reason != self.reason
+        if is_new:
+            self._change()
+        if is_new or self._want_by != self.by or self._want_index != self.by_index:
+            self.since_ms = self._tick
+            self.by = self._want_by
+            self.by_index = self._want_index
+            self._leave_ramp_ms = self._leaving_ramp_ms()
+        return is_new
+
+    def _change(self) -> None:
         tick = self._tick
-        level = self.level_at(tick)
-        is_sensor = self._want_reason == SENSOR or (self._want_reason == PROGRAM and self.reason == SENSOR)
-        if is_sensor:
-            if self._want_level > level:
-                self._want_ramp_ms = self._plan.dynamic_ramp_up_ms(0)
-            else:
-                self._want_ramp_ms = self._plan.dynamic_ramp_down_ms(0)
+        level = self._ramp.level_at(tick)
+        ramp_ms = self._want_ramp_ms
+        if _rank(self._want_reason) < _rank(self.reason):
+            ramp_ms = self._leave_ramp_ms
+        if level == self._want_level:
+            ramp_ms = 0
         if level == 0 and self._want_level > 0:
             self.starts += 1
+        self._ramp.start(tick, level, self._want_level, ramp_ms)
         self.from_permille = level
         self.level_permille = self._want_level
-        self.fade_ms = 0 if level == self._want_level else self._want_ramp_ms
+        self.fade_ms = ramp_ms
         self.reason = self._want_reason
         self.decided_ms = tick
-        self._is_fading = self.fade_ms > 0
-        return True
+
+    def _leaving_ramp_ms(self) -> int:
+        """Return the ramp with which the present cause will be left."""
+        by = self.by
+        if by == BY_DYNAMIC:
+            return self._plan.dynamic_ramp_from_ms(self.by_index)
+        if by == BY_FIXED:
+            return self._plan.fixed_ramp_from_ms(self.by_index)
+        if by == BY_SERVICE:
+            return self._places[_SERVICE].ramp_from_ms
+        if by == BY_EMERGENCY:
+            return self._places[_EMERGENCY].ramp_from_ms
+        if by == BY_OVERRIDE:
+            return self._places[_OVERRIDE].ramp_from_ms
+        return self._plan.default_ramp_ms
+
+    def _want(self, level: int, reason: int, by: int, index: int, ramp_ms: int) -> None:
+        self._want_level = level
+        self._want_reason = reason
+        self._want_by = by
+        self._want_index = index
+        self._want_ramp_ms = ramp_ms
 
     def _resolve(self) -> None:
-        """Find what is wanted now: level, ramp and reason."""
+        """Find what is wanted now, the highest first: commands, then the program with its dynamic controls."""
+        for i in range(_PLACES):
+            place = self._places[i]
+            if place.is_active:
+                by = BY_SERVICE if i == _SERVICE else BY_EMERGENCY if i == _EMERGENCY else BY_OVERRIDE
+                self._want(place.level_permille, OVERRIDE, by, 0, place.ramp_to_ms)
+                return
+        plan = self._plan
+        default_ms = plan.default_ramp_ms
+        if self._seen.local_permille != UNKNOWN:
+            self._want(self._seen.local_permille, OVERRIDE, BY_LOCAL, 0, default_ms)
+        elif not self._is_known:
+            # The lamp fails lit: the fail-safe level, for as long as there is no clock; a clock clears it.
+            self._want(plan.failsafe_level_permille, FAILSAFE, BY_CLOCK, 0, default_ms)
+        elif self._schedule.program == NO_PROGRAM:
+            self._want(plan.default_level_permille, DEFAULT, BY_DEFAULT, 0, default_ms)
+        elif not self._schedule.is_active:
+            self._want(0, INACTIVE, BY_PERIOD, 0, default_ms)
+        else:
+            self._resolve_program()
+
+    def _resolve_program(self) -> None:
         plan = self._plan
         schedule = self._schedule
-        if not self._is_known:
-            # The lamp fails lit: the default light state, for as long as there is no clock; a clock clears it.
-            self._want_level = plan.default_level_permille
-            self._want_ramp_ms = plan.default_ramp_ms
-            self._want_reason = FAILSAFE
-            return
-        if not schedule.is_active:
-            self._want_level = 0
-            self._want_ramp_ms = plan.default_ramp_ms
-            self._want_reason = INACTIVE
-            return
-        base = plan.fixed_level_permille(schedule.index)
-        self._want_level = base
-        self._want_ramp_ms = plan.fixed_ramp_ms(schedule.index)
-        self._want_reason = PROGRAM
-        if schedule.is_dynamic and (self._is_present or self._is_holding):
-            level = _apply(plan.dynamic_effect(0), base, plan.dynamic_value(0))
-            if level != base:
-                self._want_level = level
-                self._want_reason = SENSOR
+        dynamics = self._dynamics
+        plan.select(schedule.program)
+        base = schedule.level_permille
+        level = dynamics.apply(base, schedule.dynamic)
+        if dynamics.index != UNKNOWN and level != base:
+            self._want(level, SENSOR, BY_DYNAMIC, dynamics.index, plan.dynamic_ramp_to_ms(dynamics.index))
+        elif schedule.astro != UNKNOWN:
+            self._want(base, PROGRAM, BY_ASTRO, schedule.astro, plan.astro_ramp_to_ms(schedule.astro))
+        else:
+            self._want(base, PROGRAM, BY_FIXED, schedule.fixed, plan.fixed_ramp_to_ms(schedule.fixed))
 
 
-def _apply(effect: int, base: int, value: int) -> int:
-    """Return the level that an effect (TALQ 2.7.1, EffectOperation) makes of ``base``, in 0 … 1000 permille."""
-    level = base
-    if effect == EFFECT_SET:
-        level = value
-    elif effect == EFFECT_MAX:
-        level = value if value > base else base
-    elif effect == EFFECT_MIN:
-        level = value if value < base else base
-    elif effect == EFFECT_ADD:
-        level = base + value
-    elif effect == EFFECT_SUB:
-        level = base - value
-    elif effect == EFFECT_MUL:
-        # The value is a factor: 500 permille halves the level.
-        level = base * value // 1000
-    if level < 0:
-        return 0
-    return LEVEL_FULL if level > LEVEL_FULL else level
+def _rank(reason: int) -> int:
+    """Return the height of a reason: falling to a lower one takes the ramp of what is left."""
+    if reason == OVERRIDE:
+        return 3
+    if reason == SENSOR:
+        return 2
+    return 0 if reason == INACTIVE else 1

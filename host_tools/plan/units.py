@@ -123,3 +123,12 @@ SpreadMmS = Annotated[
 ]
 # Local times of day in s.
 TimeOfDayS = Annotated[int, BeforeValidator(time_of_day)]
+
+# Ambient light in lx, as a photometer reports it.
+Lux = Annotated[
+    int, BeforeValidator(_in_range({"lx": 1, "klx": 1000}, 0, 1_000_000, "an illuminance", "35 lx", "0 lx to 1000 klx"))
+]
+# How long before sunset and sunrise a photocell is listened to, in minutes.
+PhotocellMin = Annotated[
+    int, BeforeValidator(_in_range({"min": 1, "h": 60}, 0, 180, "a time", "45 min", "0 min to 3 h"))
+]

@@ -1,0 +1,184 @@
+"""When a control program is active (TALQ 2.7.1, ActivePeriod and its five kinds). Outside, the actuator is off."""
+
+from .civil import SECONDS_PER_DAY
+from .inputs import UNKNOWN
+from .plan_format import (
+    CHANNEL_EXTERNAL,
+    CHANNEL_LUX,
+    CHANNEL_PRESENCE,
+    NO_PROGRAM,
+    PERIOD_ABSOLUTE,
+    PERIOD_ASTRO_AND_SENSOR,
+    PERIOD_ASTRO_CLOCK,
+    PERIOD_SENSOR,
+    PERIODS_MAX,
+    VALUE_EQ,
+    VALUE_GE,
+    VALUE_GT,
+    VALUE_LE,
+    VALUE_NE,
+)
+from .sun import POLAR_DAY, POLAR_NIGHT
+
+
+class ActivePeriods:
+    """Answers for the program that `Plan.select` has chosen.
+
+    The caller sets ``next_s`` and ``is_held`` (the schedule's clock stands still) before ``at()``; after it ``next_s``
+    is the least time in s to a moment at which an answer may change.
+    """
+
+    def __init__(self, plan, sun_days):
+        self._plan = plan
+        self._days = sun_days
+        self._program = NO_PROGRAM
+        # What each period's sensor said last: dark until it has said bright. A sensor that has not spoken is dark.
+        self._is_dark = [1] * PERIODS_MAX
+        self.next_s = 0
+        self.is_held = False
+        self._start = 0
+        self._end = 0
+        self._sunset = 0
+        self._sunrise = 0
+
+    def at(self, program: int, day: int, second: int, local_day: int, local_s: int, seen) -> bool:
+        """Tell whether any period is active. None at all means the whole day."""
+        plan = self._plan
+        if program != self._program:
+            self._program = program
+            for i in range(PERIODS_MAX):
+                self._is_dark[i] = 1
+        if plan.periods == 0:
+            return True
+        active = False
+        for i in range(plan.periods):
+            # All are asked, even when one is already active: each knows the next moment of its own.
+            if self._is_active(i, day, second, local_day, local_s, seen):
+                active = True
+        return active
+
+    def inside(self, start: int, end: int, local_s: int) -> bool:
+        """Tell whether a time of day lies in [start, end); over midnight where end < start, all day where equal."""
+        if start == end:
+            return True
+        if not self.is_held:
+            if start > local_s:
+                self._sooner(start - local_s)
+            if end > local_s:
+                self._sooner(end - local_s)
+        if start < end:
+            return start <= local_s < end
+        return local_s >= start or local_s < end
+
+    def _sooner(self, seconds: int) -> None:
+        if seconds < self.next_s:
+            self.next_s = seconds
+
+    def _is_active(self, i: int, day: int, second: int, local_day: int, local_s: int, seen) -> bool:
+        plan = self._plan
+        kind = plan.period_kind(i)
+        if kind == PERIOD_ABSOLUTE:
+            return self.inside(plan.period_start_s(i), plan.period_end_s(i), local_s)
+        if kind == PERIOD_SENSOR:
+            return self._sense(i, seen)
+        if PERIOD_ASTRO_CLOCK <= kind <= PERIOD_ASTRO_AND_SENSOR:
+            dark = kind == PERIOD_ASTRO_AND_SENSOR and self._sense(i, seen)
+            active = False
+            for night in range(local_day - 1, local_day + 1):
+                if self._find_night(i, night, day, second) and self._inside_night(i, kind, dark):
+                    active = True
+            return active
+        return _compare(plan.period_operator(i), _value(seen, plan.period_channel(i)), plan.period_on_level(i))
+
+    def _sense(self, i: int, seen) -> bool:
+        """Return whether a period's sensor says dark, with its hysteresis between on level and off level."""
+        level = _value(seen, self._plan.period_channel(i))
+        if level == UNKNOWN or level < self._plan.period_on_level(i):
+            self._is_dark[i] = 1
+        elif level > self._plan.period_off_level(i):
+            self._is_dark[i] = 0
+        return self._is_dark[i] == 1
+
+    def _find_night(self, i: int, night: int, day: int, second: int) -> bool:
+        """Set when the night that begins on local day ``night`` starts and ends, in s from now; False if it has none.
+
+        The polar night lasts from transit to transit. On a polar day no night begins; where the next day has no
+        sunrise, the night before it ends at the sun's lowest point.
+        """
+        days = self._days
+        base = (night - day) * SECONDS_PER_DAY - second
+        evening = days.of(night)
+        if days.kind[evening] == POLAR_DAY:
+            return False
+        if days.kind[evening] == POLAR_NIGHT:
+            self._sunset = base + days.transit_s[evening]
+            self._start = self._sunset
+        else:
+            self._sunset = base + days.set_s[evening]
+            self._start = self._sunset + self._plan.period_start_s(i)
+        base += SECONDS_PER_DAY
+        morning = days.of(night + 1)
+        if days.kind[morning] == POLAR_NIGHT:
+            self._sunrise = base + days.transit_s[morning]
+            self._end = self._sunrise
+        elif days.kind[morning] == POLAR_DAY:
+            self._sunrise = base + days.transit_s[morning] - SECONDS_PER_DAY // 2
+            self._end = self._sunrise
+        else:
+            self._sunrise = base + days.rise_s[morning]
+            self._end = self._sunrise + self._plan.period_end_s(i)
+        return self._start < self._end
+
+    def _inside_night(self, i: int, kind: int, dark: bool) -> bool:
+        """Tell whether now lies in the night that was found.
+
+        With a photocell: in the minutes before sunset dark may start it sooner, in those before sunrise bright may end
+        it sooner; the calculated times hold in any case.
+        """
+        start = self._start
+        end = self._end
+        self._note(start)
+        self._note(end)
+        if kind != PERIOD_ASTRO_AND_SENSOR:
+            return start <= 0 < end
+        early = self._sunset - self._plan.period_before_sunset_s(i)
+        late = self._sunrise - self._plan.period_before_sunrise_s(i)
+        self._note(early)
+        self._note(late)
+        if end <= 0 or (early > 0 and start > 0):
+            return False
+        if start > 0 or late <= 0:
+            return dark
+        return True
+
+    def _note(self, moment: int) -> None:
+        if moment > 0:
+            self._sooner(moment)
+
+
+def _value(seen, channel: int) -> int:
+    """Return what is on a channel, `UNKNOWN` where nothing is."""
+    if channel == CHANNEL_LUX:
+        return seen.lux
+    if channel == CHANNEL_EXTERNAL:
+        return seen.external
+    if channel == CHANNEL_PRESENCE:
+        return seen.presence
+    return seen.neighbours
+
+
+def _compare(operator: int, value: int, state: int) -> bool:
+    """Return TALQ's ``{reference} {operator} {state}``. A value that is not there makes the period active: lit."""
+    if value == UNKNOWN:
+        return True
+    if operator == VALUE_EQ:
+        return value == state
+    if operator == VALUE_NE:
+        return value != state
+    if operator == VALUE_GE:
+        return value >= state
+    if operator == VALUE_GT:
+        return value > state
+    if operator == VALUE_LE:
+        return value <= state
+    return value < state
