@@ -74,10 +74,10 @@ class Config:
 class Controller:
     """One lamp output under one plan.
 
-    After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line
-    from ``from_permille``; ``reason``, ``by`` and ``by_index`` say why (`reasons`), ``since_ms`` since when; ``wake_ms``
-    is the tick at which it wants to be called again (at most a day ahead). ``energy`` is an `EnergyCounter`, complete up to
-    the last deadline or input; ``count_to()`` brings it up to a tick.
+    After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line from
+    ``from_permille``; ``reason``, ``by`` and ``by_index`` say why (`reasons`), ``since_ms`` since when. ``wake_ms`` is
+    the tick at which it wants to be called again, at most a day ahead. ``energy`` is an `EnergyCounter`, complete up
+    to the last deadline or input; ``count_to()`` brings it up to a tick.
     """
 
     def __init__(self, config: Config, plan):

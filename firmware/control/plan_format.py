@@ -22,7 +22,7 @@ astro clock time control, 12 bytes
     0  offset, i24      3  event (0 sunset, 1 sunrise)   4  operation   5  level, u16   7  ramp to, u16   9  ramp from
 dynamic control, 20 bytes
     0  kind (0 fixed, 1 external effect)   1  channel   2  operation   3  has a period
-    4  start, u24       7  end, u24   10  level, u16   12  hold time, u16   14  ramp to, u16   16  ramp from, u16   18  0 0
+    4  start, u24       7  end, u24   10  level, u16   12  hold time, u16   14  ramp to, u16   16  ramp from, u16
 calendar rule, 16 bytes, then its dates
     0  program          1  condition (0 none, 1 ccDate, 2 ccDay)   2  dates, u8
     3  weekdays, bit 0 = Monday            4  occurrences, bit 0 = first … bit 4 = fifth, bit 5 = last; 0: every

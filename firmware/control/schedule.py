@@ -20,9 +20,9 @@ class Schedule:
     """The calendar and programs of ``plan`` at one place: ``zone`` (`ZoneRule`) and ``sun`` (`Sun`) answer for it.
 
     After ``at(day, second, seen)``: ``program`` (`NO_PROGRAM`: none today), ``is_active`` (inside an active period),
-    ``level_permille`` of the fixed time control and the astro clock time control over it, ``fixed`` and ``astro``: their
-    indices (``astro`` -1: none), ``dynamic``: bit i is set inside the period of dynamic control i, ``next_s``: how many
-    seconds that holds at least.
+    ``level_permille`` of the fixed time control and the astro clock time control over it, ``fixed`` and ``astro``:
+    their indices (``astro`` -1: none), ``dynamic``: bit i is set inside the period of dynamic control i, ``next_s``:
+    how many seconds that holds at least.
     """
 
     def __init__(self, plan, zone, sun):
