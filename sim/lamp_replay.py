@@ -9,7 +9,8 @@ at `apply_input`. Without a new clock input UTC runs on with the ticks.
 import hashlib
 import struct
 
-from firmware.control.controller import Config, Controller
+from firmware.control.config import Config
+from firmware.control.controller import Controller
 from firmware.control.inputs import CLOCK_UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from firmware.control import civil
 from firmware.control import plan_format as layout
-from firmware.control.controller import Config, Controller
+from firmware.control.config import Config
+from firmware.control.controller import Controller
 from firmware.control.inputs import CLOCK_GOOD
 from firmware.control.plan import Plan
 from firmware.control.power import PowerCurve

@@ -1,6 +1,5 @@
 """When a control program is active (TALQ 2.7.1, ActivePeriod and its five kinds). Outside, the actuator is off."""
 
-from .civil import SECONDS_PER_DAY
 from .inputs import UNKNOWN
 from .plan_format import (
     CHANNEL_EXTERNAL,
@@ -18,7 +17,6 @@ from .plan_format import (
     VALUE_LE,
     VALUE_NE,
 )
-from .sun import POLAR_DAY, POLAR_NIGHT
 
 
 class ActivePeriods:
@@ -100,33 +98,14 @@ class ActivePeriods:
         return self._is_dark[i] == 1
 
     def _find_night(self, i: int, night: int, day: int, second: int) -> bool:
-        """Set when the night that begins on local day ``night`` starts and ends, in s from now; False if it has none.
-
-        The polar night lasts from transit to transit. On a polar day no night begins; where the next day has no
-        sunrise, the night before it ends at the sun's lowest point.
-        """
+        """Set when a period of the night that begins on local day ``night`` starts and ends; False if it has none."""
         days = self._days
-        base = (night - day) * SECONDS_PER_DAY - second
-        evening = days.of(night)
-        if days.kind[evening] == POLAR_DAY:
+        if not days.night(night, day, second):
             return False
-        if days.kind[evening] == POLAR_NIGHT:
-            self._sunset = base + days.transit_s[evening]
-            self._start = self._sunset
-        else:
-            self._sunset = base + days.set_s[evening]
-            self._start = self._sunset + self._plan.period_start_s(i)
-        base += SECONDS_PER_DAY
-        morning = days.of(night + 1)
-        if days.kind[morning] == POLAR_NIGHT:
-            self._sunrise = base + days.transit_s[morning]
-            self._end = self._sunrise
-        elif days.kind[morning] == POLAR_DAY:
-            self._sunrise = base + days.transit_s[morning] - SECONDS_PER_DAY // 2
-            self._end = self._sunrise
-        else:
-            self._sunrise = base + days.rise_s[morning]
-            self._end = self._sunrise + self._plan.period_end_s(i)
+        self._sunset = days.sunset
+        self._sunrise = days.sunrise
+        self._start = days.sunset + (self._plan.period_start_s(i) if days.has_sunset else 0)
+        self._end = days.sunrise + (self._plan.period_end_s(i) if days.has_sunrise else 0)
         return self._start < self._end
 
     def _inside_night(self, i: int, kind: int, dark: bool) -> bool:

@@ -5,70 +5,32 @@ are carried out at their own tick, in order, before anything newer. So an event-
 at ``wake_ms``, and one that calls every 100 ms get the same decisions, bit for bit.
 """
 
+from .budget import RiseBudget
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
 from .compat import const
+from .config import Config
 from .dynamics import Dynamics
-from .inputs import CLOCK_UNKNOWN, COMMAND_EMERGENCY, COMMAND_OVERRIDE, COMMAND_SERVICE, UNKNOWN, Now, Seen
-from .overrides import Override
-from .plan_format import NO_PROGRAM
+from .failsafe import LIT_BY_CLOCK, FailSafe
+from .inputs import CLOCK_UNKNOWN, UNKNOWN, Now, Seen
+from .monitor import Monitor
+from .output import Output
 from .power import EnergyCounter, PowerCurve
 from .ramp import Ramp
-from .reasons import (
-    BY_ASTRO,
-    BY_CLOCK,
-    BY_DEFAULT,
-    BY_DYNAMIC,
-    BY_EMERGENCY,
-    BY_FIXED,
-    BY_LOCAL,
-    BY_OVERRIDE,
-    BY_PERIOD,
-    BY_SERVICE,
-    DEFAULT,
-    FAILSAFE,
-    INACTIVE,
-    OVERRIDE,
-    PROGRAM,
-    SENSOR,
-)
+from .reasons import BY_SERVICE, BY_TEMPERATURE, FAILSAFE, OVERRIDE, PROTECTION, SENSOR
 from .schedule import Schedule
+from .street_sense import StreetSense
 from .sun import Sun
 from .ticks import ticks_add, ticks_diff
+from .wants import Wants, rank
 from .zone import ZoneRule
 
 _NONE = const(255)
+_PARTS = const(6)
 _DAY_S = const(86400)
-# Places for commands, the highest first.
-_SERVICE = const(0)
-_EMERGENCY = const(1)
-_OVERRIDE = const(2)
-_PLACES = const(3)
-
-
-class Config:
-    """What belongs to one lamp and not to the program: its place, zone, luminaire, and the level found at start.
-
-    ``zone``: the ten integers of `ZoneRule`. ``levels_permille`` and ``powers_mw``: the knots of `PowerCurve`.
-    ``start_level_permille``: the level the launcher has put the lamp to before the first step (it fails lit: 1000).
-    """
-
-    def __init__(
-        self,
-        zone,
-        latitude_udeg: int,
-        longitude_udeg: int,
-        levels_permille,
-        powers_mw,
-        standby_mw: int,
-        start_level_permille: int = 1000,
-    ):
-        self.zone = zone
-        self.latitude_udeg = latitude_udeg
-        self.longitude_udeg = longitude_udeg
-        self.levels_permille = levels_permille
-        self.powers_mw = powers_mw
-        self.standby_mw = standby_mw
-        self.start_level_permille = start_level_permille
+# What a photocell would say to a sky that is sure: bright, where the cell is stuck dark by day.
+_BRIGHT_LUX = const(65535)
+# How wrong a clock that is trusted may be, for judging a photocell.
+_CLOCK_ERROR_S = const(120)
 
 
 class Controller:
@@ -77,21 +39,35 @@ class Controller:
     After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line from
     ``from_permille``; ``reason``, ``by`` and ``by_index`` say why (`reasons`), ``since_ms`` since when. ``wake_ms`` is
     the tick at which it wants to be called again, at most a day ahead. ``energy`` is an `EnergyCounter`, complete up
-    to the last deadline or input; ``count_to()`` brings it up to a tick.
+    to the last deadline or input; ``count_to()`` brings it up to a tick. ``street``, ``output`` and ``monitor`` are its
+    senses, its way out and its reports.
     """
 
     def __init__(self, config: Config, plan):
-        self._plan = plan
+        level = config.start_level_permille
         self._curve = PowerCurve(config.levels_permille, config.powers_mw, config.standby_mw)
-        zone = ZoneRule(config.zone)
-        self._schedule = Schedule(plan, zone, Sun(config.latitude_udeg, config.longitude_udeg))
+        self._schedule = Schedule(plan, ZoneRule(config.zone), Sun(config.latitude_udeg, config.longitude_udeg))
         self._dynamics = Dynamics(plan)
-        self._places = [Override(), Override(), Override()]
-        self._ramp = Ramp(config.start_level_permille)
+        self.street = StreetSense(config)
+        self._failsafe = FailSafe(
+            config.latitude_udeg,
+            config.longitude_udeg,
+            config.is_feeder_switched,
+            config.has_photocell,
+            plan.failsafe_level_permille,
+            config.dim_permille,
+        )
+        self._wants = Wants(config, plan, self._schedule, self._dynamics, self.street, self._failsafe)
+        self._budget = RiseBudget(config.rises_per_day)
+        self.output = Output(config)
+        self.monitor = Monitor(config, self._curve)
+        # All that may have something to do at a tick of its own.
+        self._parts = [self._dynamics, self.street, self.output, self.monitor, self._wants, self._failsafe]
+        self._ramp = Ramp(level)
         self.energy = EnergyCounter()
         self.starts = 0
-        self.level_permille = config.start_level_permille
-        self.from_permille = config.start_level_permille
+        self.level_permille = level
+        self.from_permille = level
         self.fade_ms = 0
         self.decided_ms = 0
         self.reason = _NONE
@@ -99,6 +75,7 @@ class Controller:
         self.by_index = 0
         self.since_ms = 0
         self.wake_ms = 0
+        self._has_photocell = config.has_photocell
         # What was last taken from the caller. Deadlines are carried out with these, not with what came after them.
         self._seen = Seen()
         self._now_changes = UNKNOWN
@@ -109,14 +86,9 @@ class Controller:
         self._day = 0
         self._second = 0
         self._ms = 0
+        self._lighting_day = 0
         self._counted_ms = 0
         self._schedule_due_ms = 0
-        # What the last look wanted.
-        self._want_level = 0
-        self._want_reason = _NONE
-        self._want_by = _NONE
-        self._want_index = 0
-        self._want_ramp_ms = 0
         # The ramp with which the present cause is left for a lower one (TALQ, rampFromLevelTime).
         self._leave_ramp_ms = 0
 
@@ -156,22 +128,26 @@ class Controller:
         """Return the level in permille at a tick not before ``decided_ms``: a pure function of the last decision."""
         return self._ramp.level_at(tick)
 
+    def driver_permille(self, tick: int) -> int:
+        """Return what the driver is told at a tick: the level after constant light output and virtual power output."""
+        return self.output.driver_permille(self._ramp.level_at(tick), self.energy.burning_s // 3600)
+
     def count_to(self, tick: int) -> None:
-        """Bring the energy and burning counters up to ``tick``."""
+        """Bring the energy and burning counters up to ``tick``, which is not after ``wake_ms``."""
         ramp = self._ramp
-        if ramp.is_running:
-            span = ticks_diff(tick, self._counted_ms)
-            left = ramp.left_ms(self._counted_ms)
-            if span > left:
-                span = left
-            before = ramp.level_at(self._counted_ms)
-            self._counted_ms = ticks_add(self._counted_ms, span)
-            after = ramp.level_at(self._counted_ms)
-            power = self._curve.at(before) if before == after else self._curve.mean(before, after)
-            self.energy.add(power, span, True)
-            if span == left:
-                ramp.is_running = False
         span = ticks_diff(tick, self._counted_ms)
+        if ramp.is_running and span > 0:
+            left = ramp.left_ms(self._counted_ms)
+            part = left if span > left else span
+            before = ramp.level_at(self._counted_ms)
+            self._counted_ms = ticks_add(self._counted_ms, part)
+            after = ramp.level_at(self._counted_ms)
+            # Within a fade the lamp is lit, however little: level 0 would be standby.
+            power = self._curve.at(before if before else 1) if before == after else self._curve.mean(before, after)
+            self.energy.add(power, part, True)
+            if part == left:
+                ramp.is_running = False
+            span -= part
         if span > 0:
             self.energy.add(self._curve.at(self.level_permille), span, self.level_permille > 0)
             self._counted_ms = tick
@@ -189,6 +165,7 @@ class Controller:
     def _take(self, now: Now, seen: Seen) -> None:
         """Take over what has changed, at the current tick."""
         mine = self._seen
+        tick = self._tick
         # The schedule is asked again only where it may answer otherwise: a presence edge must stay cheap.
         is_time = False
         if now.changes != self._now_changes:
@@ -199,174 +176,174 @@ class Controller:
             self._second = now.second
             self._ms = now.ms
             is_time = True
+            if not self._is_known:
+                self._failsafe.forget_clock()
+            elif self._has_photocell:
+                self._failsafe.take_clock(tick, now.day, now.second, _CLOCK_ERROR_S)
         if seen.changes != self._seen_changes:
             self._seen_changes = seen.changes
             if seen.commands != mine.commands:
                 mine.commands = seen.commands
-                self._take_command(seen.command)
+                self._wants.command(seen.command, tick)
                 is_time = True
-            if seen.lux != mine.lux or seen.external != mine.external:
+            if seen.lux != mine.lux:
+                self._failsafe.see_lux(tick, seen.lux)
                 is_time = True
-            mine.presence = seen.presence
-            mine.neighbours = seen.neighbours
-            mine.external = seen.external
+            if seen.external != mine.external:
+                is_time = True
+            if seen.may_dim != mine.may_dim:
+                self._failsafe.allow_dim(seen.may_dim != 0)
+            if seen.temperature_dc != mine.temperature_dc:
+                self.output.temperature(tick, seen.temperature_dc)
+            self.street.take(seen, tick)
+            self.monitor.take(seen, tick)
             mine.lux = seen.lux
+            mine.external = seen.external
+            mine.may_dim = seen.may_dim
+            mine.temperature_dc = seen.temperature_dc
             mine.local_permille = seen.local_permille
         if is_time:
             self._ask_time()
-        self._dynamics.take(mine, self._tick)
-        self._set_wake()
+        self._pass_on()
 
-    def _take_command(self, command) -> None:
-        kind = command.kind
-        if kind == COMMAND_SERVICE:
-            self._places[_SERVICE].take(command, self._tick)
-        elif kind == COMMAND_EMERGENCY:
-            self._places[_EMERGENCY].take(command, self._tick)
-        elif kind == COMMAND_OVERRIDE:
-            self._places[_OVERRIDE].take(command, self._tick)
-        else:
-            for i in range(_PLACES):
-                self._places[i].resume()
+    def _pass_on(self) -> None:
+        """Let what was sensed reach the program's dynamic controls and the reports."""
+        mine = self._seen
+        street = self.street
+        mine.presence = street.presence
+        mine.neighbours = street.neighbours
+        self._dynamics.take(mine, self._tick)
+        derating = self.output.derating
+        is_hot = derating is not None and (derating.is_protection or derating.cap_permille < 1000)
+        monitor = self.monitor
+        monitor.sensed(self._tick, street.sensor.trust, street.presence != 0)
+        monitor.doubts(self._tick, not self._is_known, is_hot, self._failsafe.is_cell_stuck)
+        self._set_wake()
 
     def _pass_deadline(self) -> bool:
         """Carry out what was due at ``wake_ms``, at that tick; True when it made a decision."""
         tick = self.wake_ms
         self._move_to(tick)
         self.count_to(tick)
-        self._dynamics.pass_due(tick)
-        if self._schedule_due_ms == tick or self._is_blind_due(tick):
+        failsafe = self._failsafe
+        if failsafe.is_due and failsafe.due_ms == tick:
+            failsafe.pass_due(tick)
+            self._schedule_due_ms = tick
+        if self.street.is_due and self.street.due_ms == tick:
+            self.street.pass_due(tick)
+        if self._dynamics.is_due and self._dynamics.due_ms == tick:
+            self._dynamics.pass_due(tick)
+        if self.output.is_due and self.output.due_ms == tick:
+            self.output.pass_due(tick)
+        if self.monitor.is_due and self.monitor.due_ms == tick:
+            self.monitor.pass_due(tick)
+        if self._schedule_due_ms == tick or (self._wants.is_due and self._wants.due_ms == tick):
             self._ask_time()
-        self._set_wake()
+        self._pass_on()
         return self._decide()
-
-    def _is_blind_due(self, tick: int) -> bool:
-        for i in range(_PLACES):
-            place = self._places[i]
-            if place.is_blind and place.blind_due_ms == tick:
-                return True
-        return False
 
     def _ask_time(self) -> None:
         """Ask all that depends on the time of day, and note when to ask again."""
-        ahead_s = _DAY_S
-        for i in range(_PLACES):
-            place = self._places[i]
-            place.at(self._is_known, self._day, self._second, self._tick)
-            if place.next_s < ahead_s:
-                ahead_s = place.next_s
+        tick = self._tick
+        wants = self._wants
+        wants.time(self._is_known, self._day, self._second, tick)
+        ahead_s = wants.next_s
         ms = 0
+        schedule = self._schedule
         if self._is_known:
-            self._schedule.at(self._day, self._second, self._seen)
-            if self._schedule.next_s < ahead_s:
-                ahead_s = self._schedule.next_s
-            self._dynamics.choose(self._schedule.program)
             ms = self._ms
-        self._schedule_due_ms = ticks_add(self._tick, ahead_s * 1000 - ms)
+            mine = self._seen
+            lux = mine.lux
+            if self._failsafe.is_cell_stuck:
+                # The sky is sure, and the cell says otherwise: the sky wins.
+                mine.lux = 0 if self._failsafe.reason == LIT_BY_CLOCK else _BRIGHT_LUX
+            schedule.at(self._day, self._second, mine)
+            mine.lux = lux
+            if schedule.next_s < ahead_s:
+                ahead_s = schedule.next_s
+            self._dynamics.choose(schedule.program)
+            # From noon to noon.
+            day = schedule.local_day - (1 if schedule.local_s < SECONDS_PER_DAY // 2 else 0)
+            if day != self._lighting_day:
+                self._lighting_day = day
+                self._budget.new_day()
+            if schedule.local_s < SECONDS_PER_DAY // 2 and ahead_s > SECONDS_PER_DAY // 2 - schedule.local_s:
+                ahead_s = SECONDS_PER_DAY // 2 - schedule.local_s
+        self.output.refresh(tick)
+        self.street.light_time(tick, self._is_known and schedule.is_active)
+        if self.monitor.is_counting:
+            self.monitor.time(tick, self._is_known, self._day, self._second, schedule)
+            if self.monitor.next_s < ahead_s:
+                ahead_s = self.monitor.next_s
+        if ahead_s > _DAY_S:
+            ahead_s = _DAY_S
+        self._schedule_due_ms = ticks_add(tick, ahead_s * 1000 - ms)
 
     def _set_wake(self) -> None:
         wake = self._schedule_due_ms
-        if self._dynamics.is_due and ticks_diff(self._dynamics.due_ms, wake) < 0:
-            wake = self._dynamics.due_ms
-        for i in range(_PLACES):
-            place = self._places[i]
-            if place.is_blind and ticks_diff(place.blind_due_ms, wake) < 0:
-                wake = place.blind_due_ms
+        parts = self._parts
+        for i in range(_PARTS):
+            part = parts[i]
+            if part.is_due and ticks_diff(part.due_ms, wake) < 0:
+                wake = part.due_ms
         self.wake_ms = wake
 
     def _decide(self) -> bool:
         """Compare what is wanted with the last decision; True when a new one was made, at the current tick."""
-        self._resolve()
-        is_new = self._want_level != self.level_permille or self._want_reason != self.reason
-        if is_new:
-            self._change()
-        if is_new or self._want_by != self.by or self._want_index != self.by_index:
-            self.since_ms = self._tick
-            self.by = self._want_by
-            self.by_index = self._want_index
-            self._leave_ramp_ms = self._leaving_ramp_ms()
+        wants = self._wants
+        wants.find(self._is_known, self._seen.local_permille)
+        reason = wants.reason
+        by = wants.by
+        index = wants.index
+        if self.reason == SENSOR and rank(reason) == 1 and self._budget.is_exhausted:
+            # The day's rises are used up: stay up rather than go down and up again (`RiseBudget`).
+            return False
+        level = self.output.allow(wants.level, reason == FAILSAFE and wants.level > 0, by == BY_SERVICE)
+        if self.output.is_protecting and by != BY_SERVICE:
+            reason = PROTECTION
+            by = BY_TEMPERATURE
+            index = 0
+        is_new = False
+        if level != self.level_permille or reason != self.reason:
+            # Presence, commands, protection and the fail-safe change the light at once; all else keeps the quiet.
+            is_urgent = _is_urgent(reason) or _is_urgent(self.reason)
+            if level != self.level_permille and not self.output.may_change(self._tick, is_urgent):
+                self._set_wake()
+                return False
+            self._change(level, reason)
+            is_new = True
+        elif by == self.by and index == self.by_index:
+            return False
+        self.since_ms = self._tick
+        self.by = by
+        self.by_index = index
+        self._leave_ramp_ms = wants.leaving_ramp_ms(by, index)
+        self._set_wake()
         return is_new
 
-    def _change(self) -> None:
+    def _change(self, level: int, reason: int) -> None:
+        """Decide: from now on ``level``, for ``reason``."""
         tick = self._tick
-        level = self._ramp.level_at(tick)
-        ramp_ms = self._want_ramp_ms
-        if _rank(self._want_reason) < _rank(self.reason):
+        before = self._ramp.level_at(tick)
+        ramp_ms = self._wants.ramp_ms
+        if rank(reason) < rank(self.reason):
             ramp_ms = self._leave_ramp_ms
-        if level == self._want_level:
+        if before == level:
             ramp_ms = 0
-        if level == 0 and self._want_level > 0:
+        if before == 0 and level > 0:
             self.starts += 1
-        self._ramp.start(tick, level, self._want_level, ramp_ms)
-        self.from_permille = level
-        self.level_permille = self._want_level
+        if reason == SENSOR and level > before and self.reason != SENSOR:
+            self._budget.rise()
+        self._ramp.start(tick, before, level, ramp_ms)
+        self.from_permille = before
+        self.level_permille = level
         self.fade_ms = ramp_ms
-        self.reason = self._want_reason
+        self.reason = reason
         self.decided_ms = tick
-
-    def _leaving_ramp_ms(self) -> int:
-        """Return the ramp with which the present cause will be left."""
-        by = self.by
-        if by == BY_DYNAMIC:
-            return self._plan.dynamic_ramp_from_ms(self.by_index)
-        if by == BY_FIXED:
-            return self._plan.fixed_ramp_from_ms(self.by_index)
-        if by == BY_SERVICE:
-            return self._places[_SERVICE].ramp_from_ms
-        if by == BY_EMERGENCY:
-            return self._places[_EMERGENCY].ramp_from_ms
-        if by == BY_OVERRIDE:
-            return self._places[_OVERRIDE].ramp_from_ms
-        return self._plan.default_ramp_ms
-
-    def _want(self, level: int, reason: int, by: int, index: int, ramp_ms: int) -> None:
-        self._want_level = level
-        self._want_reason = reason
-        self._want_by = by
-        self._want_index = index
-        self._want_ramp_ms = ramp_ms
-
-    def _resolve(self) -> None:
-        """Find what is wanted now, the highest first: commands, then the program with its dynamic controls."""
-        for i in range(_PLACES):
-            place = self._places[i]
-            if place.is_active:
-                by = BY_SERVICE if i == _SERVICE else BY_EMERGENCY if i == _EMERGENCY else BY_OVERRIDE
-                self._want(place.level_permille, OVERRIDE, by, 0, place.ramp_to_ms)
-                return
-        plan = self._plan
-        default_ms = plan.default_ramp_ms
-        if self._seen.local_permille != UNKNOWN:
-            self._want(self._seen.local_permille, OVERRIDE, BY_LOCAL, 0, default_ms)
-        elif not self._is_known:
-            # The lamp fails lit: the fail-safe level, for as long as there is no clock; a clock clears it.
-            self._want(plan.failsafe_level_permille, FAILSAFE, BY_CLOCK, 0, default_ms)
-        elif self._schedule.program == NO_PROGRAM:
-            self._want(plan.default_level_permille, DEFAULT, BY_DEFAULT, 0, default_ms)
-        elif not self._schedule.is_active:
-            self._want(0, INACTIVE, BY_PERIOD, 0, default_ms)
-        else:
-            self._resolve_program()
-
-    def _resolve_program(self) -> None:
-        plan = self._plan
-        schedule = self._schedule
-        dynamics = self._dynamics
-        plan.select(schedule.program)
-        base = schedule.level_permille
-        level = dynamics.apply(base, schedule.dynamic)
-        if dynamics.index != UNKNOWN and level != base:
-            self._want(level, SENSOR, BY_DYNAMIC, dynamics.index, plan.dynamic_ramp_to_ms(dynamics.index))
-        elif schedule.astro != UNKNOWN:
-            self._want(base, PROGRAM, BY_ASTRO, schedule.astro, plan.astro_ramp_to_ms(schedule.astro))
-        else:
-            self._want(base, PROGRAM, BY_FIXED, schedule.fixed, plan.fixed_ramp_to_ms(schedule.fixed))
+        self.output.changed(tick, before, level, ramp_ms)
+        if self.monitor.is_watching:
+            self.monitor.decided(tick, before, level, ramp_ms)
 
 
-def _rank(reason: int) -> int:
-    """Return the height of a reason: falling to a lower one takes the ramp of what is left."""
-    if reason == OVERRIDE:
-        return 3
-    if reason == SENSOR:
-        return 2
-    return 0 if reason == INACTIVE else 1
+def _is_urgent(reason: int) -> bool:
+    return OVERRIDE <= reason <= SENSOR or reason >= FAILSAFE

@@ -5,6 +5,7 @@ at them again. So a call with nothing new costs next to nothing, and a journal t
 """
 
 from .compat import const
+from .derating import UNKNOWN_DC
 
 # Quality of the clock. Held: it was set once and runs on by itself.
 CLOCK_UNKNOWN = const(0)
@@ -55,6 +56,17 @@ class Command:
         self.end_s = 0
 
 
+class Message:
+    """A message of the wave as it came in (`Bubble.receive`)."""
+
+    def __init__(self):
+        self.sender = 0
+        self.origin = 0
+        self.sequence = 0
+        self.hops = 0
+        self.travelled = 0
+
+
 class Seen:
     """What the node sees.
 
@@ -62,7 +74,12 @@ class Seen:
     caller's period keeps 1 until it was seen). ``neighbours``: 1 while a neighbour asks for light. ``external``: the
     level in permille that an outside source asks for, `UNKNOWN` while it asks for none. ``lux``: ambient light,
     `UNKNOWN` until a sensor has spoken; a photocell reports 0 for dark and 65535 for bright. ``local_permille``: the
-    level set at the lamp itself, `UNKNOWN` for none. ``commands`` counts commands, ``command`` is the last.
+    level set at the lamp itself, `UNKNOWN` for none. ``commands`` counts commands, ``command`` is the last; so do
+    ``messages`` and ``message`` for the wave, and ``samples`` for the meter: ``power_mw``, ``voltage_dv``,
+    ``current_ma``, ``power_factor_permille``, each `UNKNOWN` where the meter does not give it. ``temperature_dc``: of
+    the driver in tenths of °C, `derating.UNKNOWN_DC` without a sensor. ``gear_fault``, ``relay_fault``: 1 while the
+    driver does not answer, or the relay does not do what it is told. ``may_dim``: 1 when it is late at night as far as
+    the feeder has taught, without a clock.
     """
 
     def __init__(self):
@@ -74,3 +91,14 @@ class Seen:
         self.local_permille = UNKNOWN
         self.commands = 0
         self.command = Command()
+        self.messages = 0
+        self.message = Message()
+        self.samples = 0
+        self.power_mw = UNKNOWN
+        self.voltage_dv = UNKNOWN
+        self.current_ma = UNKNOWN
+        self.power_factor_permille = UNKNOWN
+        self.temperature_dc = UNKNOWN_DC
+        self.gear_fault = 0
+        self.relay_fault = 0
+        self.may_dim = 0

@@ -22,7 +22,7 @@ class Schedule:
     After ``at(day, second, seen)``: ``program`` (`NO_PROGRAM`: none today), ``is_active`` (inside an active period),
     ``level_permille`` of the fixed time control and the astro clock time control over it, ``fixed`` and ``astro``:
     their indices (``astro`` -1: none), ``dynamic``: bit i is set inside the period of dynamic control i, ``next_s``:
-    how many seconds that holds at least.
+    how many seconds that holds at least; ``local_day`` and ``local_s``: the schedule's own clock.
     """
 
     def __init__(self, plan, zone, sun):
@@ -38,6 +38,13 @@ class Schedule:
         self.astro = _NEVER
         self.dynamic = 0
         self.next_s = 0
+        self.local_day = 0
+        self.local_s = 0
+
+    @property
+    def sun_days(self) -> SunDays:
+        """Return the sun's times of the days around the last moment asked for."""
+        return self._sun_days
 
     def at(self, day: int, second: int, seen) -> None:
         """Answer for UTC ``day`` and ``second`` (0 … 86399) with what is ``seen`` (`Seen`)."""
@@ -47,6 +54,8 @@ class Schedule:
         local = second + zone.offset_s + zone.held_s
         local_day = day + local // SECONDS_PER_DAY
         local_s = local % SECONDS_PER_DAY
+        self.local_day = local_day
+        self.local_s = local_s
         # Noon to noon: the calendar's day is the one that the evening belongs to.
         in_day = local_s - plan.day_offset_s
         calendar_day = local_day if in_day >= 0 else local_day - 1

@@ -2,6 +2,7 @@
 
 from .civil import SECONDS_PER_DAY
 from .compat import const
+from .sun import POLAR_DAY, POLAR_NIGHT
 
 # Yesterday, today, tomorrow, and room for the next. A power of two.
 _DAYS = const(4)
@@ -23,6 +24,36 @@ class SunDays:
         self.rise_s = [0] * _DAYS
         self.transit_s = [0] * _DAYS
         self.set_s = [0] * _DAYS
+        self.sunset = 0
+        self.sunrise = 0
+        self.has_sunset = False
+        self.has_sunrise = False
+
+    def night(self, night: int, day: int, second: int) -> bool:
+        """Set ``sunset`` and ``sunrise`` of the night that begins on local day ``night``, in s from UTC ``day`` and
+        ``second``; False if it has none. ``has_sunset`` and ``has_sunrise`` tell whether they are the sun's own.
+
+        The polar night lasts from transit to transit. On a polar day no night begins; where the next day has no
+        sunrise, the night before it ends at the sun's lowest point.
+        """
+        base = (night - day) * SECONDS_PER_DAY - second
+        evening = self.of(night)
+        kind = self.kind[evening]
+        if kind == POLAR_DAY:
+            return False
+        self.has_sunset = kind != POLAR_NIGHT
+        self.sunset = base + (self.set_s[evening] if self.has_sunset else self.transit_s[evening])
+        base += SECONDS_PER_DAY
+        morning = self.of(night + 1)
+        kind = self.kind[morning]
+        self.has_sunrise = kind != POLAR_NIGHT and kind != POLAR_DAY
+        if self.has_sunrise:
+            self.sunrise = base + self.rise_s[morning]
+        elif kind == POLAR_NIGHT:
+            self.sunrise = base + self.transit_s[morning]
+        else:
+            self.sunrise = base + self.transit_s[morning] - SECONDS_PER_DAY // 2
+        return True
 
     def of(self, local_day: int) -> int:
         """Return the slot of a local day."""
