@@ -2,8 +2,10 @@
 
 Same lamps, same floor (the program without its dynamic control), same ramps: it begins to rise so that the required
 level is reached when the need begins, and begins to fall when it ends, with no hold time. No controller that serves
-every need can use less; one that misses some may. Where the floor itself changes during a ramp (sunset, sunrise, a fixed
-time control), a controller may use the program's ramps, so the bound takes the floor alone: it may only err downwards.
+every need can use less; one that misses some may. Where the floor itself changes during a ramp (sunset, sunrise, fixed
+time controls), a controller may use the program's ramps, so the bound takes the floor alone, which errs downwards. One
+error upwards is left: while a fixed time control dims more slowly than the sensor's ramp down, a lamp that comes from
+its sensor's level is at the new level first (200 permille over 30 s: at most 3 s of full light).
 """
 
 from .light import Light, Piece
@@ -64,20 +66,16 @@ def _ramp(floor: Light, start: int, end: int, level: int, *, rising: bool) -> li
 
 
 def _held(floor: Light, start: int, end: int, level: int) -> list[Piece]:
-    """Return the level of a need; pieces of the floor that are higher stay as they are."""
+    """Return the level of a need; what of the floor is higher stays as it is."""
     pieces = []
     for piece in floor.between(start, end):
-        if min(piece.from_permille, piece.to_permille) >= level:
-            pieces.append(piece)
-        else:
-            pieces.append(
-                Piece(
-                    piece.start_ms,
-                    piece.end_ms,
-                    max(piece.from_permille, level),
-                    max(piece.to_permille, level),
-                )
-            )
+        first, last = piece.from_permille, piece.to_permille
+        cut = piece.end_ms
+        if (first < level) != (last < level):
+            cut = piece.start_ms + round((level - first) * (piece.end_ms - piece.start_ms) / (last - first))
+        middle = max(piece.at(cut), level)
+        pieces.append(Piece(piece.start_ms, cut, max(first, level), middle))
+        pieces.append(Piece(cut, piece.end_ms, middle, max(last, level)))
     return pieces
 
 

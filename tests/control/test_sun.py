@@ -11,7 +11,8 @@ from firmware.control.sun import POLAR_DAY, POLAR_NIGHT, SUN_NORMAL, Sun
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 FIRST, LAST = date(2024, 1, 1), date(2060, 12, 31)
-WORST_ALLOWED_S = 60
+# The promise is a minute. Held to 3 s, because one lost term of the series would still hide in a minute.
+WORST_ALLOWED_S = 3
 # Both ends and the latitude of the shipped scenario every day; between them a day in ten here, every day in the soak.
 EVERY_DAY = (-60.0, 43.6225, 65.0)
 BETWEEN = (-45.0, -23.4, 0.0, 23.4, 55.0)
@@ -34,7 +35,8 @@ def nearest_s(moment_s: int, day: int, events: dict[int, datetime]) -> float | N
     """Return how many s the nearest event of this day and its neighbours lies from ``moment_s`` of ``day``."""
     moment = EPOCH + timedelta(days=day, seconds=moment_s)
     away = [abs((events[d] - moment).total_seconds()) for d in (day - 1, day, day + 1) if d in events]
-    return min(away, default=None)
+    # Where an event wraps around midnight astral loses one: its neighbours are a day away then.
+    return min((s for s in away if s < 43200), default=None)
 
 
 def worst_error(latitude: float, longitude: float, step: int) -> tuple[float, str, int]:
@@ -76,7 +78,7 @@ def test_the_sun_is_within_a_minute_of_astral_every_day(latitude, record_propert
     check(latitude, 1.463056, 1, record_property)
 
 
-@pytest.mark.parametrize(("latitude", "longitude"), zip(BETWEEN, LONGITUDES, strict=True))
+@pytest.mark.parametrize(("latitude", "longitude"), list(zip(BETWEEN, LONGITUDES, strict=True)))
 def test_the_sun_is_within_a_minute_of_astral_anywhere(latitude, longitude, record_property):
     """Lamps stand on every meridian, and near the date line an evening lies on another UTC day. So the times must hold
     far from Greenwich as well."""
@@ -110,8 +112,8 @@ def test_paris_as_its_almanac_has_it(day, rise, sets):
 
 
 def test_the_example_of_the_textbook():
-    """The series are Meeus's, so they must give what he printed. Examples 25.a and 28.a: on 1992 October 13, 0 h TD, the
-    apparent declination is -7.78507° and the equation of time +13 min 42.6 s."""
+    """The series are Meeus's, so they must give what he printed. Examples 25.a and 28.a: on 1992 October 13, 0 h TD,
+    the apparent declination is -7.78507° and the equation of time +13 min 42.6 s."""
     sun = Sun(0, 0)
     sun._position(day_number(1992, 10, 13), -59)  # 0 h TD was 59 s before 0 h UT.
     assert abs(sun._equation_s16 / 16 - 822.6) < 1.0
@@ -161,12 +163,10 @@ def test_a_polar_day_has_its_transit_for_every_time():
 
 @pytest.mark.parametrize("latitude", [-90_000_000, 90_000_000])
 def test_the_poles_are_places_too(latitude):
-    """A mistyped latitude must give a wrong night, never a crash of the lamp. So at the very poles each day has a kind."""
+    """A mistyped latitude must give a wrong night, never a crash of the lamp. So at the very poles each day has a
+    kind."""
     sun = Sun(latitude, 0)
     for month in range(1, 13):
         sun.of(day_number(2026, month, 15))
-        assert sun.kind == (POLAR_DAY if (4 <= month <= 9) == (latitude > 0) and month != 3 else sun.kind)
-    sun.of(day_number(2026, 6, 21))
-    assert sun.kind == (POLAR_DAY if latitude > 0 else POLAR_NIGHT)
-    sun.of(day_number(2026, 12, 21))
-    assert sun.kind == (POLAR_NIGHT if latitude > 0 else POLAR_DAY)
+        if month not in (3, 9):
+            assert sun.kind == (POLAR_DAY if (4 <= month <= 8) == (latitude > 0) else POLAR_NIGHT)

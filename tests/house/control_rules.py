@@ -30,8 +30,32 @@ SMALL_MAX = 2**30 - 1
 
 _FORBIDDEN_CALLS = {"float": "control-float", "round": "control-float", "print": "control-io", "open": "control-io"}
 _MAKERS = frozenset(
-    "list dict set frozenset tuple bytes bytearray memoryview str repr bin hex oct sorted reversed enumerate zip map"
-    " filter iter slice sum complex array".split()
+    [
+        "list",
+        "dict",
+        "set",
+        "frozenset",
+        "tuple",
+        "bytes",
+        "bytearray",
+        "memoryview",
+        "str",
+        "repr",
+        "bin",
+        "hex",
+        "oct",
+        "sorted",
+        "reversed",
+        "enumerate",
+        "zip",
+        "map",
+        "filter",
+        "iter",
+        "slice",
+        "sum",
+        "complex",
+        "array",
+    ]
 )
 _DISPLAYS: dict[type[ast.AST], str] = {
     ast.List: "a list",
@@ -53,6 +77,8 @@ _DISPLAYS: dict[type[ast.AST], str] = {
     ast.Await: "an await",
     ast.Starred: "a starred argument",
 }
+# What is a finding as a whole: its inside is not judged again.
+_NOT_ENTERED = (ast.Raise, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 RULES = {
     "control-float": Rule(
@@ -198,7 +224,7 @@ def _hot_nodes(node: ast.AST) -> Iterator[ast.AST]:
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, ast.AST):
                 yield child
-                if not isinstance(child, ast.Raise | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+                if not isinstance(child, _NOT_ENTERED):
                     yield from _hot_nodes(child)
 
 
@@ -242,10 +268,11 @@ def _check_bound_methods(
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load) and id(node) not in callees:
             is_own = isinstance(node.value, ast.Name) and node.value.id == "self" and node.attr in methods
             parent = source.parents[node]
-            targets = (
-                parent.targets if isinstance(parent, ast.Assign) else [getattr(parent, "target", None)]
-                if isinstance(parent, ast.AnnAssign | ast.NamedExpr) else []
-            )  # fmt: skip
+            targets: list[ast.expr] = []
+            if isinstance(parent, ast.Assign):
+                targets = parent.targets
+            elif isinstance(parent, ast.AnnAssign | ast.NamedExpr):
+                targets = [parent.target]
             is_stored = any(isinstance(target, ast.Name) and target.id in names_called for target in targets)
             if (is_own or is_stored) and node.lineno not in found:
                 found.add(node.lineno)

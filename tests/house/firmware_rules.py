@@ -83,21 +83,29 @@ def _check_syntax(source: PythonFile) -> Iterator[Finding]:
             line = getattr(node, "lineno", 0) or getattr(getattr(node, "target", None), "lineno", 1)
             lines.add(line)
             yield source.find(RULES, "micropython-syntax", line, found[0], found[1])
-    # The rest of what came after Python 3.8 (`with (a, b):`, free decorators): its own grammar knows best.
+    # The rest of what came after Python 3.8, such as `with (a, b):`. The parser stops at its first finding, so it is
+    # only asked where there is none yet.
     try:
         ast.parse(source.text, feature_version=(3, 8))
     except SyntaxError as error:
-        if error.lineno not in lines and not lines:
+        if not lines:
             yield source.find(RULES, "micropython-syntax", error.lineno or 1, error.msg)
 
 
 def _lacking_syntax(node: ast.AST) -> tuple[str, str] | None:
     if isinstance(node, ast.Match):
-        return "a `match`", "write `if … elif`"
+        return "a `match`", "write `if … elif … else`: it compiles to the same"
     if isinstance(node, ast.TryStar):
-        return "an `except*`", "write `except`"
+        return "an `except*`", "write one `except` for each kind"
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.args.posonlyargs:
-        return f"a positional-only `/` in `{node.name}()`", "leave the `/` out"
+        return (
+            f"a positional-only `/` in `{node.name}()`",
+            "leave the `/` out, and call with positions where it matters",
+        )
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        for one in node.decorator_list:
+            if not dotted(one.func if isinstance(one, ast.Call) else one):
+                return f"a free expression as decorator of `{node.name}`", "decorate with a name: `@module.name(…)`"
     if isinstance(node, ast.List | ast.Tuple | ast.Set) and any(
         isinstance(one, ast.Starred) and isinstance(one.ctx, ast.Load) for one in node.elts
     ):
@@ -146,8 +154,8 @@ def _check_node(source: PythonFile, node: ast.AST) -> Iterator[Finding]:
         yield source.find(RULES, "assert", node.lineno, "an `assert`")
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         for default in [*node.args.defaults, *node.args.kw_defaults]:
-            if isinstance(
-                default, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp
-            ) or called(default or node) in ("list", "dict", "set", "bytearray"):
+            if isinstance(default, ast.List | ast.Dict | ast.Set | ast.ListComp | ast.DictComp | ast.SetComp) or called(
+                default or node
+            ) in ("list", "dict", "set", "bytearray"):
                 name = getattr(node, "name", "lambda")
                 yield source.find(RULES, "mutable-default", node.lineno, f"a mutable default in `{name}()`")

@@ -10,12 +10,54 @@ from . import Finding, PythonFile, Rule, called, dotted, is_under
 
 # Modules that only the chip (or the virtual board) has.
 CHIP_ONLY = frozenset(
-    "machine network esp esp32 espnow bluetooth micropython uctypes vfs cryptolib deflate neopixel dht onewire".split()
+    [
+        "machine",
+        "network",
+        "esp",
+        "esp32",
+        "espnow",
+        "bluetooth",
+        "micropython",
+        "uctypes",
+        "vfs",
+        "cryptolib",
+        "deflate",
+        "neopixel",
+        "dht",
+        "onewire",
+    ]
 )
 # What MicroPython 1.23 offers on an ESP32 without installing anything. An unknown name is an ImportError on the ladder.
 ON_CHIP = CHIP_ONLY | frozenset(
-    "array asyncio binascii builtins cmath collections errno gc hashlib heapq io json math ntptime os platform random"
-    " re requests select socket ssl struct sys time tls _thread".split()
+    [
+        "array",
+        "asyncio",
+        "binascii",
+        "builtins",
+        "cmath",
+        "collections",
+        "errno",
+        "gc",
+        "hashlib",
+        "heapq",
+        "io",
+        "json",
+        "math",
+        "ntptime",
+        "os",
+        "platform",
+        "random",
+        "re",
+        "requests",
+        "select",
+        "socket",
+        "ssl",
+        "struct",
+        "sys",
+        "time",
+        "tls",
+        "_thread",
+    ]
 )
 
 
@@ -30,9 +72,9 @@ class Row:
 
 # The import table. The most specific prefix of a path decides its room; a path without a room is a finding.
 #
-# One deliberate deviation from DESIGN's table: `sim` may import `host_tools.plan`, and nothing else of host_tools. It is
-# the one compiler of plans and touches no device; with it the simulator runs the very plan that is pushed to the street,
-# and there is no second compiler that could disagree. The other way round, host_tools imports `sim` only in SIM_VERBS.
+# One deliberate deviation from DESIGN's table: `sim` may import `host_tools.plan`, and nothing else of host_tools. It
+# is the one compiler of plans and touches no device; with it the simulator runs the very plan that is pushed to the
+# street, and no second compiler can disagree. The other way round, host_tools imports `sim` only in SIM_VERBS.
 ROOMS: dict[str, str] = {
     "firmware/__init__.py": "the firmware package",
     "firmware/control": "control",
@@ -65,7 +107,7 @@ MAY_IMPORT: dict[str, Row] = {
     "control": Row(("firmware.control",), frozenset({"struct"}), _CONTROL_INSTEAD),
     "control/compat": Row(("firmware.control",), frozenset({"struct", "micropython"}), _CONTROL_INSTEAD),
     "drivers": Row(
-        ("firmware.control",), ON_CHIP, "take the bus as an argument; let firmware/app.py join driver, link and controller"
+        ("firmware.control",), ON_CHIP, "take the bus as an argument; firmware/app.py joins driver, link and controller"
     ),
     "links": _NODE,
     "system": _NODE,
@@ -93,18 +135,33 @@ CONTRACT_NAMES = frozenset({"const", "Now", "Seen"})
 IMPORTS_BY_NAME = ("firmware/main.py",)
 
 # What the result of a simulation is computed by.
-ENGINE_FILES = tuple(f"sim/{name}.py" for name in "engine lamp_replay nights street traffic light bound".split())
+ENGINE_FILES = tuple(
+    f"sim/{name}.py" for name in ["engine", "lamp_replay", "nights", "street", "traffic", "light", "bound"]
+)
 # sim files that may read the real clock; path -> reason.
 REAL_CLOCK: dict[str, str] = {}
 
 _CLOCK_CALLS = frozenset(
-    "datetime.datetime.now datetime.datetime.utcnow datetime.datetime.today datetime.date.today"
-    " time.time time.time_ns time.localtime time.gmtime time.ctime".split()
+    [
+        "datetime.datetime.now",
+        "datetime.datetime.utcnow",
+        "datetime.datetime.today",
+        "datetime.date.today",
+        "time.time",
+        "time.time_ns",
+        "time.localtime",
+        "time.gmtime",
+        "time.ctime",
+    ]
 )
-_CHANCE_CALLS = frozenset("os.urandom uuid.uuid1 uuid.uuid4".split())
+_CHANCE_CALLS = frozenset({"os.urandom", "uuid.uuid1", "uuid.uuid4"})
+# The modules themselves, and the type of an instance that somebody else has seeded.
+_CHANCE_NAMES_ALLOWED = frozenset({"random", "secrets", "numpy.random", "numpy.random.Generator"})
 
 RULES = {
-    "import-table": Rule("the import table (DESIGN, section 1) keeps every room replaceable and testable", "see its row"),
+    "import-table": Rule(
+        "the import table (DESIGN, section 1) keeps every room replaceable and testable", "take it as an argument"
+    ),
     "firmware-imports-host": Rule(
         "the node has no host side: on the lamp post this is an ImportError, and the lamp is not controlled",
         "move what both need into firmware/control, or do it on the host before the plan is pushed",
@@ -242,12 +299,9 @@ def _check_repeatable(source: PythonFile) -> Iterator[Finding]:
             if is_seedless:
                 yield source.find(RULES, "sim-global-random", node.lineno, f"`{name}()` without a seed")
         elif name in _CHANCE_CALLS or (
-            is_under(name, ("random", "secrets", "numpy.random"), ".") and name.split(".")[-1] not in _CHANCE_MODULES
+            name not in _CHANCE_NAMES_ALLOWED and is_under(name, ("random", "secrets", "numpy.random"), ".")
         ):
             yield source.find(RULES, "sim-global-random", node.lineno, f"uses `{name}`")
-
-
-_CHANCE_MODULES = frozenset({"random", "secrets", "Generator"})
 
 
 def _names_of_modules(source: PythonFile) -> dict[str, str]:
@@ -264,7 +318,6 @@ def _names_of_modules(source: PythonFile) -> dict[str, str]:
         elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
             for alias in node.names:
                 names[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-    # `import numpy as np` and `import numpy.random as npr` both end at numpy's own name.
     return names
 
 
@@ -277,11 +330,6 @@ def _nodes_for_types(source: PythonFile) -> Iterator[ast.AST]:
         ):
             for statement in node.body:
                 yield from ast.walk(statement)
-
-
-def is_for_types(source: PythonFile, node: ast.AST) -> bool:
-    """Tell whether a node stands under ``if TYPE_CHECKING:``."""
-    return node in set(_nodes_for_types(source))
 
 
 def _is_import_call(node: ast.Call) -> bool:

@@ -190,9 +190,7 @@ def judge(kind: Kind, facts: Mapping[str, str], command: list[str], source: str)
     return Runtime(kind.name, version, command, source, bits, facts.get("float", "unknown"))
 
 
-def find_runtimes(
-    environ: Mapping[str, str] = os.environ, fetched: Path = FETCHED
-) -> dict[str, Runtime | Missing]:
+def find_runtimes(environ: Mapping[str, str] = os.environ, fetched: Path = FETCHED) -> dict[str, Runtime | Missing]:
     """Each name with its runtime, or with the reasons why there is none."""
     return {name: find(kind, environ, fetched) for name, kind in KINDS.items()}
 

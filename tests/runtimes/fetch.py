@@ -103,9 +103,7 @@ def parse_deb822(text: str) -> Iterator[Source]:
         enabled = fields.get("enabled", "yes").lower() not in ("no", "false", "0", "off")
         if enabled and "deb" in fields.get("types", "").split():
             for uri in fields.get("uris", "").split():
-                yield Source(
-                    uri, tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split())
-                )
+                yield Source(uri, tuple(fields.get("suites", "").split()), tuple(fields.get("components", "").split()))
 
 
 def read_sources(etc_apt: Path) -> Iterator[Source]:
@@ -120,9 +118,7 @@ def read_sources(etc_apt: Path) -> Iterator[Source]:
 def own_mirror(etc_apt: Path, codename: str) -> str | None:
     """The first source that carries Debian itself, not its security updates nor some vendor's packages."""
     for source in read_sources(etc_apt):
-        is_debian = "main" in source.components and DEBIAN_SUITES.union([codename]).intersection(
-            source.suites
-        )
+        is_debian = "main" in source.components and DEBIAN_SUITES.union([codename]).intersection(source.suites)
         if is_debian and "security" not in source.uri:
             return source.uri
     return None
@@ -208,9 +204,7 @@ class Apt:
         object.__setattr__(self, "config", self.home / "apt.conf")
         # ':' separates paths, blanks separate words, quotes end values in the files of apt and of ld.so.
         if re.search(r"[\s:\"\[\]]", str(self.home)):
-            raise CannotFetch(
-                f"the checkout's path {ROOT} has a blank, colon, quote or bracket: move it elsewhere"
-            )
+            raise CannotFetch(f"the checkout's path {ROOT} has a blank, colon, quote or bracket: move it elsewhere")
         for folder in (
             "sources.d",
             "preferences.d",
@@ -234,10 +228,7 @@ class Apt:
             'Acquire::https::Timeout "20";',
             'APT::Update::Error-Mode "any";',  # otherwise a mirror that does not answer is only a warning
             # Hooks of the system would clean or refresh /var on our behalf.
-            *(
-                f"#clear APT::Update::{hook};"
-                for hook in ("Pre-Invoke", "Post-Invoke", "Post-Invoke-Success")
-            ),
+            *(f"#clear APT::Update::{hook};" for hook in ("Pre-Invoke", "Post-Invoke", "Post-Invoke-Success")),
         ]
         if os.geteuid() == 0:
             lines.append('APT::Sandbox::User "root";')  # the user _apt may not write in this checkout
@@ -355,9 +346,7 @@ def describe(fresh: Path, origin: Origin, debs: Sequence[Path]) -> dict[str, obj
     def only(pattern: str) -> Path:
         found = sorted(path for path in fresh.glob(pattern) if path.is_file())
         if not found:
-            raise CannotFetch(
-                f"no {pattern} in the unpacked packages of {origin.suite} {origin.architecture}"
-            )
+            raise CannotFetch(f"no {pattern} in the unpacked packages of {origin.suite} {origin.architecture}")
         return found[0].relative_to(fresh)
 
     here = Path(origin.architecture)

@@ -226,9 +226,7 @@ def test_parses_one_line_style() -> None:
 deb-src http://sources.example/debian bookworm main
 deb [arch=amd64 signed-by=/k.gpg] http://mirror.example/debian bookworm main contrib # near us
 """
-    assert list(parse_one_line(text)) == [
-        Source("http://mirror.example/debian", ("bookworm",), ("main", "contrib"))
-    ]
+    assert list(parse_one_line(text)) == [Source("http://mirror.example/debian", ("bookworm",), ("main", "contrib"))]
 
 
 def test_takes_debian_and_not_a_vendor(tmp_path: Path) -> None:
