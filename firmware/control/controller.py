@@ -62,7 +62,7 @@ class Controller:
         self.output = Output(config)
         self.monitor = Monitor(config, self._curve)
         # All that may have something to do at a tick of its own.
-        self._parts = [self._dynamics, self.street, self.output, self.monitor, self._wants, self._failsafe]
+        self._parts = _list_of(self._dynamics, self.street, self.output, self.monitor, self._wants, self._failsafe)
         self._ramp = Ramp(level)
         self.energy = EnergyCounter()
         self.starts = 0
@@ -343,6 +343,10 @@ class Controller:
         self.output.changed(tick, before, level, ramp_ms)
         if self.monitor.is_watching:
             self.monitor.decided(tick, before, level, ramp_ms)
+
+
+def _list_of(*parts):
+    return list(parts)
 
 
 def _is_urgent(reason: int) -> bool:

@@ -79,10 +79,10 @@ class Output:
 
     def pass_due(self, tick: int) -> None:
         """Do what is due at ``tick``. The caller decides anew after it."""
-        if self._is_dark_due and self._dark_due_ms == tick:
-            self._is_dark_due = False
-            self._relay.want(tick, False)
         if self._relay is not None:
+            if self._is_dark_due and self._dark_due_ms == tick:
+                self._is_dark_due = False
+                self._relay.want(tick, False)
             if self._relay.is_due and self._relay.due_ms == tick:
                 self._relay.pass_due(tick)
             self.is_closed = self._relay.is_closed
