@@ -1,7 +1,7 @@
-"""The discrete-event engine: inputs in order of time, wake ticks from a heap, and nothing in between.
+"""The discrete-event engine: inputs in order of time, messages and wake ticks from a heap, and nothing in between.
 
-No wall clock, no randomness: the same lamps and inputs give the same decisions. At one moment inputs come before wake
-ticks, and lamps in order of their number.
+No wall clock; the only chance is the network's, from its seed: the same lamps and inputs give the same decisions. At
+one moment given inputs come first, then messages, then wake ticks, and lamps in order of their number.
 """
 
 import heapq
@@ -12,10 +12,14 @@ from firmware.control.controller import Controller
 from firmware.control.inputs import Seen
 from firmware.control.ticks import ticks_diff
 
-from .lamp_replay import LampClock, apply_input
+from .lamp_replay import INPUT_MESSAGE, LampClock, apply_input
+from .network import Network
 
 # An input of one lamp: (time in ms, lamp, then as in a `lamp_replay` record: kind and values).
 Input = tuple[int, ...]
+
+_MESSAGE = 0
+_WAKE = 1
 
 
 @dataclass(frozen=True)
@@ -31,34 +35,40 @@ class Decision:
 
 
 class Lamp:
-    """A controller with its two clocks and its decisions."""
+    """A controller with its two clocks, its decisions, and the messages that reached it (as inputs of a record)."""
 
     def __init__(self, controller: Controller, tick0: int):
         self.controller = controller
         self.clock = LampClock(tick0)
         self.seen = Seen()
         self.decisions: list[Decision] = []
+        self.messages: list[list[int]] = []
         self.wake_ms = 0
 
 
 class Engine:
-    """Lamps and what happens to them. ``events`` counts inputs and wake-ups carried out."""
+    """Lamps and what happens to them. ``events`` counts inputs, messages and wake-ups carried out."""
 
-    def __init__(self, lamps: list[Lamp]):
+    def __init__(self, lamps: list[Lamp], network: Network | None = None):
         self.lamps = lamps
         self.events = 0
+        self._network = network
+        # (time, message or wake, lamp, order of sending, message)
+        self._queue: list[tuple[int, int, int, int, tuple[int, ...]]] = []
+        self._sent = 0
 
     def run(self, inputs: list[Input], end_ms: int, on_progress: Callable[[int], None] | None = None) -> None:
         """Run from 0 to ``end_ms`` (included). ``inputs`` are sorted by time and lamp. Call once."""
         lamps = self.lamps
-        wakes: list[tuple[int, int]] = [(0, number) for number in range(len(lamps))]
-        heapq.heapify(wakes)
+        queue = self._queue
+        for number in range(len(lamps)):
+            heapq.heappush(queue, (0, _WAKE, number, 0, ()))
         at = 0
         total = len(inputs)
         progress_ms = 0
         while True:
-            wake_ms = wakes[0][0] if wakes else end_ms + 1
-            if at < total and inputs[at][0] <= wake_ms:
+            queue_ms = queue[0][0] if queue else end_ms + 1
+            if at < total and inputs[at][0] <= queue_ms:
                 entry = inputs[at]
                 at += 1
                 t_ms, number = entry[0], entry[1]
@@ -67,16 +77,18 @@ class Engine:
                 lamp = lamps[number]
                 apply_input(lamp.clock, lamp.seen, t_ms, entry[2:])
             else:
-                if wake_ms > end_ms:
+                if queue_ms > end_ms:
                     break
-                t_ms, number = heapq.heappop(wakes)
+                t_ms, kind, number, _, message = heapq.heappop(queue)
                 lamp = lamps[number]
-                if lamp.wake_ms != t_ms:
+                if kind == _MESSAGE:
+                    lamp.messages.append([t_ms, *message])
+                    apply_input(lamp.clock, lamp.seen, t_ms, message)
+                elif lamp.wake_ms != t_ms:
                     # An input came meanwhile, and the controller asked for another moment.
                     continue
             self.events += 1
-            self._step(lamp, t_ms)
-            heapq.heappush(wakes, (lamp.wake_ms, number))
+            self._step(number, t_ms)
             if on_progress and t_ms - progress_ms >= 600_000:
                 progress_ms = t_ms
                 on_progress(t_ms)
@@ -84,8 +96,8 @@ class Engine:
             lamp.clock.move_to(end_ms)
             lamp.controller.count_to(lamp.clock.now.ticks_ms)
 
-    @staticmethod
-    def _step(lamp: Lamp, t_ms: int) -> None:
+    def _step(self, number: int, t_ms: int) -> None:
+        lamp = self.lamps[number]
         controller = lamp.controller
         now = lamp.clock.now
         lamp.clock.move_to(t_ms)
@@ -102,3 +114,24 @@ class Engine:
                 )
             )
         lamp.wake_ms = t_ms + ticks_diff(controller.wake_ms, now.ticks_ms)
+        heapq.heappush(self._queue, (lamp.wake_ms, _WAKE, number, 0, ()))
+        if controller.street.bubble.has_to_send:
+            self._send(number, t_ms)
+
+    def _send(self, number: int, t_ms: int) -> None:
+        """Hand the lamp's message to the network. Poles are numbered from 1 on the air: 0 is nobody."""
+        bubble = self.lamps[number].controller.street.bubble
+        message = (
+            INPUT_MESSAGE,
+            number + 1,
+            bubble.send_origin,
+            bubble.send_sequence,
+            bubble.send_hops,
+            bubble.send_travelled,
+        )
+        bubble.sent()
+        if self._network is None:
+            return
+        for due_ms, hearer in self._network.send(number, t_ms):
+            self._sent += 1
+            heapq.heappush(self._queue, (due_ms, _MESSAGE, hearer, self._sent, message))

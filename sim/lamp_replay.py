@@ -1,9 +1,10 @@
 """Replay one lamp's recorded inputs through the control core. Runs unchanged on CPython and on MicroPython.
 
-A record is a dict (a line of JSON on disk): ``lamp``; ``tick0``, the tick at the start; ``zone``, ``place`` [latitude,
-longitude in millionths of a degree], ``levels``, ``powers``, ``standby``, ``start``: the `Config`; ``plan``: its bytes
-in hexadecimal; ``inputs``: a list of [ms since start, kind, values …] in order; ``end_ms``. What each kind means stands
-at `apply_input`. Without a new clock input UTC runs on with the ticks.
+A record is a dict (a line of JSON on disk): ``lamp``; ``tick0``, the tick at the start; ``zone``, ``place``
+[latitude, longitude in millionths of a degree], ``levels``, ``powers``, ``standby``, ``start``: the `Config`;
+``plan``: its bytes in hexadecimal; ``config``: further attributes of the `Config`, where the lamp has some;
+``inputs``: a list of [ms since start, kind, values …] in order; ``end_ms``. What each kind means stands at
+`apply_input`. Without a new clock input UTC runs on with the ticks.
 """
 
 import hashlib
@@ -21,6 +22,9 @@ INPUT_EXTERNAL = 3
 INPUT_NEIGHBOURS = 4
 INPUT_LOCAL = 5
 INPUT_COMMAND = 6
+INPUT_MESSAGE = 7
+INPUT_SAMPLE = 8
+INPUT_TEMPERATURE = 9
 
 TICKS_MASK = 0x3FFFFFFF
 _DAY_MS = 86400000
@@ -70,7 +74,9 @@ def apply_input(clock, seen, t_ms, entry):
     """Let one input reach clock or ``seen``. ``entry`` is its kind and values:
 
     presence 0/1 · clock quality, day, second, ms · lux (-1 unknown) · external permille (-1 none) · neighbours 0/1 ·
-    local permille (-1 none) · command kind, level, ramp to ms, ramp from ms, start day, s, end day, s (day -1: none)
+    local permille (-1 none) · command kind, level, ramp to ms, ramp from ms, start day, s, end day, s (day -1: none) ·
+    message sender, origin, sequence, hops, travelled · sample mW, 0.1 V, mA, power factor permille (-1 none) ·
+    temperature in 0.1 °C
     """
     kind = entry[0]
     if kind == INPUT_CLOCK:
@@ -92,8 +98,17 @@ def apply_input(clock, seen, t_ms, entry):
         command.kind, command.level_permille, command.ramp_to_ms, command.ramp_from_ms = entry[1:5]
         command.start_day, command.start_s, command.end_day, command.end_s = entry[5:9]
         seen.commands += 1
+    elif kind == INPUT_MESSAGE:
+        message = seen.message
+        message.sender, message.origin, message.sequence, message.hops, message.travelled = entry[1:6]
+        seen.messages += 1
+    elif kind == INPUT_SAMPLE:
+        seen.power_mw, seen.voltage_dv, seen.current_ma, seen.power_factor_permille = entry[1:5]
+        seen.samples += 1
+    elif kind == INPUT_TEMPERATURE:
+        seen.temperature_dc = entry[1]
     else:
-        raise ValueError("input of kind %r at %d ms: kinds are 0 to %d" % (kind, t_ms, INPUT_COMMAND))
+        raise ValueError("input of kind %r at %d ms: kinds are 0 to %d" % (kind, t_ms, INPUT_TEMPERATURE))
 
 
 def build_controller(record):
@@ -107,6 +122,9 @@ def build_controller(record):
         record["standby"],
         record["start"],
     )
+    # What only some lamps have: neighbours, limits, a meter; under the names of `Config`.
+    for name, value in record.get("config", {}).items():
+        setattr(config, name, value)
     return Controller(config, Plan(bytes.fromhex(record["plan"])))
 
 
@@ -134,12 +152,17 @@ def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
             clock.move_to(t_ms)
             while _step(controller, clock.now, seen, guard):
                 on_decision(controller.decided_ms, controller.level_permille, controller.fade_ms, controller.reason)
+            # The radio takes what is to be sent at once; who heard it stands in the others' records.
+            controller.street.bubble.sent()
         if poll_ms:
             following = t_ms + poll_ms - (t_ms - poll_phase_ms) % poll_ms
         else:
             following = t_ms + ((controller.wake_ms - clock.now.ticks_ms) & TICKS_MASK)
         if at < len(inputs) and inputs[at][0] < following:
             following = inputs[at][0]
+        if poll_ms and t_ms < end_ms < following:
+            # What is due between the last poll and the end belongs to the night.
+            following = end_ms
         t_ms = following
     clock.move_to(end_ms)
     controller.count_to(clock.now.ticks_ms)

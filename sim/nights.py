@@ -10,19 +10,17 @@ from typing import Any
 
 from firmware.control import civil
 from firmware.control import plan_format as layout
-from firmware.control.config import Config
-from firmware.control.controller import Controller
 from firmware.control.inputs import CLOCK_GOOD
-from firmware.control.plan import Plan
 from firmware.control.power import PowerCurve
 from firmware.control.zone import ZoneRule
 from host_tools.plan.encode import ActivePeriod, FixedTimeControl, LampPlan, Program, encode
 
 from .bound import clairvoyant
 from .engine import Engine, Input, Lamp
-from .lamp_replay import INPUT_CLOCK, INPUT_PRESENCE, TICKS_MASK, pack_decision
+from .lamp_replay import INPUT_CLOCK, INPUT_MESSAGE, INPUT_PRESENCE, TICKS_MASK, build_controller, pack_decision
 from .light import Light, pieces_of
-from .scenario import Loaded, Problem, ScenarioError
+from .network import Network, Radio
+from .scenario import Loaded, Problem, ScenarioError, StreetPart
 from .street import Need, Street, merged_needs, needs, presence_edges
 from .traffic import Mode, Trip, draw_trips
 
@@ -87,7 +85,6 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
         (TICKS_MASK + 1 - rng.randrange(first_ms) if lamp % 4 == 0 else rng.randrange(TICKS_MASK + 1)) & TICKS_MASK
         for lamp in range(street.luminaires)
     ]
-    lamps = [Lamp(bench.controller(plan), tick) for tick in ticks]
     inputs: list[Input] = []
     records = []
     for number in range(street.luminaires):
@@ -95,11 +92,17 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
         own += [[t, INPUT_PRESENCE, on] for t, on in presence_edges(street, trips, number) if 0 <= t < end_ms]
         inputs += [(entry[0], number, *entry[1:]) for entry in own]
         records.append(bench.record(number, ticks[number], plan, own))
+    lamps = [Lamp(build_controller(record), tick) for record, tick in zip(records, ticks, strict=True)]
     inputs.sort(key=lambda entry: entry[:2])
-    engine = Engine(lamps)
+    network = _network(loaded, seed)
+    engine = Engine(lamps, network)
     progress("street", 0, end_ms)
     engine.run(inputs, end_ms, lambda t: progress("street", t, end_ms))
     progress("street", end_ms, end_ms)
+    for lamp, record in zip(lamps, records, strict=True):
+        record["inputs"] = sorted(
+            record["inputs"] + lamp.messages, key=lambda entry: (entry[0], entry[1] == INPUT_MESSAGE)
+        )
     lights = [Light(pieces_of(lamp.decisions, end_ms)) for lamp in lamps]
     found = needs(street, trips, lit_ms)
     night_dim = scenario.baselines.fixed_dimming
@@ -167,44 +170,71 @@ class LocalClock:
 
 
 class _Bench:
-    """Makes lamps of the scenario's place and luminaire, under any program."""
+    """Makes lamps of the scenario's place and luminaire, under any program, from the records that replay them."""
 
     def __init__(self, loaded: Loaded, clock: LocalClock, end_ms: int):
         scenario = loaded.scenario
+        self._scenario = scenario
         self._zone = list(loaded.zone)
-        self._place = [scenario.place.latitude, scenario.place.longitude]
         self._levels = [knot.level for knot in scenario.luminaire.power_curve]
         self._powers = [knot.power for knot in scenario.luminaire.power_curve]
-        self._standby = scenario.luminaire.standby
         self._clock_input: Input = (0, 0, INPUT_CLOCK, CLOCK_GOOD, *clock.start, 0)
         self._end_ms = end_ms
-        self.curve = PowerCurve(self._levels, self._powers, self._standby)
-
-    def controller(self, plan: LampPlan) -> Controller:
-        config = Config(
-            self._zone,
-            self._place[0],
-            self._place[1],
-            self._levels,
-            self._powers,
-            self._standby,
-            start_level_permille=0,
-        )
-        return Controller(config, Plan(encode(plan)))
+        self.curve = PowerCurve(self._levels, self._powers, scenario.luminaire.standby)
 
     def light(self, plan: LampPlan) -> Light:
         """Return the light of one lamp that sees nobody."""
-        lamp = Lamp(self.controller(plan), 0)
+        lamp = Lamp(build_controller(self.record(0, 0, plan, [])), 0)
         Engine([lamp]).run([self._clock_input], self._end_ms)
         return Light(pieces_of(lamp.decisions, self._end_ms))
 
     def record(self, number: int, tick0: int, plan: LampPlan, inputs: list[list[int]]) -> dict[str, Any]:
         """Return what `lamp_replay` needs to replay this lamp."""
+        place = self._scenario.place
         return {
-            "lamp": number, "tick0": tick0, "zone": self._zone, "place": self._place, "levels": self._levels,
-            "powers": self._powers, "standby": self._standby, "start": 0, "plan": encode(plan).hex(),
-            "inputs": inputs, "end_ms": self._end_ms,
-        }  # fmt: skip
+            "lamp": number,
+            "tick0": tick0,
+            "zone": self._zone,
+            "place": [place.latitude, place.longitude],
+            "levels": self._levels,
+            "powers": self._powers,
+            "standby": self._scenario.luminaire.standby,
+            "start": 0,
+            "plan": encode(plan).hex(),
+            "config": self._config(number),
+            "inputs": inputs,
+            "end_ms": self._end_ms,
+        }
+
+    def _config(self, number: int) -> dict[str, Any]:
+        """Return what `Config` has beside: the poles that a lamp hears. Poles are numbered from 1 on the air."""
+        neighbours = self._scenario.street.neighbours
+        if neighbours is None:
+            return {}
+        return {
+            "own_id": number + 1,
+            "neighbours": [[pole + 1, pole - number] for pole in _heard(self._scenario.street, number)],
+            "reach": neighbours.reach,
+            "hop_limit": neighbours.hops,
+            "bubble_hold_ms": neighbours.hold,
+            "bubble_repeat_ms": neighbours.hold // 2,
+        }
+
+
+def _heard(street: StreetPart, number: int) -> list[int]:
+    """Return the poles that a pole hears: as far as they light it, and at least two to either side."""
+    far = max(street.neighbours.reach, 2) if street.neighbours else 0
+    return [pole for pole in range(number - far, number + far + 1) if pole != number and 0 <= pole < street.luminaires]
+
+
+def _network(loaded: Loaded, seed: int) -> Network | None:
+    street = loaded.scenario.street
+    part = street.neighbours
+    if part is None:
+        return None
+    radio = Radio(part.latency_min, part.latency_max, part.loss, frozenset(pole - 1 for pole in part.dead))
+    # Hearing is mutual: whom a pole hears, those hear it.
+    return Network(radio, [_heard(street, pole) for pole in range(street.luminaires)], f"{seed}/radio")
 
 
 def _astro_program(switches: list[tuple[int, int]]) -> LampPlan:

@@ -89,12 +89,35 @@ class Service(Strict):
     level: units.LevelPermille
 
 
+class Neighbours(Strict):
+    """The wave between poles: whose presence lights a lamp, and the radio that carries it.
+
+    ``reach``: presence at so many poles to either side lights a lamp. ``hops``: how many poles a message passes.
+    ``hold``: how long the light lasts after the last message. ``dead``: poles (from 1) whose radio is silent.
+    """
+
+    reach: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4)]
+    hops: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=5)]
+    hold: units.DurationMs
+    latency_min: units.DurationMs
+    latency_max: units.DurationMs
+    loss: units.LevelPermille
+    dead: list[Annotated[int, BeforeValidator(_whole), Field(ge=1)]] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _latency(self) -> "Neighbours":
+        if self.latency_max < self.latency_min:
+            raise ValueError("latency_max lies below latency_min: exchange them")
+        return self
+
+
 class StreetPart(Strict):
     luminaires: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LUMINAIRES_MAX)]
     spacing: units.LengthMm
     mounting: units.LengthMm
     sensor: Sensor
     service: Service
+    neighbours: Neighbours | None = None
 
 
 class ModePart(Strict):

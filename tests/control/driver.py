@@ -4,13 +4,24 @@ Times are ms since the start. ``at("22:30")`` is the next time the start's own c
 programs of these tests, unless a zone is given: then local times are what the test works out itself.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from firmware.control.controller import CLOCK_GOOD, CLOCK_UNKNOWN, Config, Controller, Now, Seen
+from firmware.control.config import Config
+from firmware.control.controller import Controller
+from firmware.control.inputs import CLOCK_GOOD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.ticks import TICKS_MAX, ticks_diff
-from host_tools.plan.encode import FixedTimeControl, Program, encode
+from host_tools.plan.encode import (
+    ActivePeriod,
+    AstroTimeControl,
+    DynamicControl,
+    FixedTimeControl,
+    LampPlan,
+    Program,
+    encode,
+)
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
@@ -45,12 +56,30 @@ def fixed(*controls: tuple) -> list[FixedTimeControl]:
     return [FixedTimeControl(seconds(start), level, ramp_ms // 100) for start, level, ramp_ms in controls]
 
 
+def every_day(
+    controls: Sequence[FixedTimeControl],
+    periods: Sequence[ActivePeriod] = (),
+    dynamic: Sequence[DynamicControl] = (),
+    astro: Sequence[AstroTimeControl] = (),
+    **more: Any,
+) -> LampPlan:
+    """Return the plan of a lamp that has one program every day; ``more`` belongs to `LampPlan`."""
+    return LampPlan([Program(controls, periods, astro, dynamic)], **more)
+
+
+def moment_of(utc: datetime) -> tuple[int, int]:
+    """Return day number and second of day of a moment."""
+    gone_s = (utc - EPOCH) // timedelta(seconds=1)
+    return gone_s // 86400, gone_s % 86400
+
+
 class Driver:
-    """A lamp under ``program``; event-driven, unless a test steps it itself with ``step()``."""
+    """A lamp under ``plan``; event-driven, unless a test steps it itself with ``step()``. ``config``: more of the
+    `Config`, by name."""
 
     def __init__(
         self,
-        program: Program,
+        plan: LampPlan,
         start: datetime = NOON,
         *,
         zone=UTC_RULE,
@@ -59,11 +88,14 @@ class Driver:
         is_clock_known: bool = True,
         start_level: int = 0,
         curve=CURVE,
+        **config: Any,
     ):
         levels, powers, standby = curve
-        self.controller = Controller(
-            Config(zone, place[0], place[1], levels, powers, standby, start_level), Plan(encode(program))
-        )
+        lamp = Config(zone, place[0], place[1], levels, powers, standby, start_level)
+        for name, value in config.items():
+            assert hasattr(lamp, name), name
+            setattr(lamp, name, value)
+        self.controller = Controller(lamp, Plan(encode(plan)))
         self.start = start
         self.t_ms = 0
         self.decisions: list[Made] = []
@@ -123,15 +155,44 @@ class Driver:
         self.t_ms = until
         return self.decisions[before:]
 
-    def see(self, moment, presence: int) -> list[Made]:
-        """Go to ``moment``; there the sensor reports ``presence``. Input comes before the wake tick of that moment."""
+    def change(self, moment, **fields: int) -> list[Made]:
+        """Go to ``moment``; there fields of `Seen` change. Input comes before the wake tick of that moment."""
         moment = self.at(moment) if isinstance(moment, str) else moment
         before = len(self.decisions)
         self.run(moment - 1)
         self.t_ms = moment
-        self._seen.presence = presence
+        self.put(**fields)
         self.step()
         return self.decisions[before:]
+
+    def put(self, **fields: int) -> None:
+        """Change fields of `Seen` without a call."""
+        for name, value in fields.items():
+            assert hasattr(self._seen, name), name
+            setattr(self._seen, name, value)
+        self._seen.changes += 1
+
+    def see(self, moment, presence: int) -> list[Made]:
+        """Go to ``moment``; there the sensor reports ``presence``."""
+        return self.change(moment, presence=presence)
+
+    def order(
+        self,
+        moment,
+        kind: int,
+        level: int = 0,
+        ramp_to_ms: int = 0,
+        ramp_from_ms: int = 0,
+        start: datetime | None = None,
+        end: datetime | None = None,
+    ) -> list[Made]:
+        """Go to ``moment``; there a command arrives, in force from ``start`` (None: at once) to ``end`` (None: ever)."""
+        command = self._seen.command
+        command.kind, command.level_permille = kind, level
+        command.ramp_to_ms, command.ramp_from_ms = ramp_to_ms, ramp_from_ms
+        command.start_day, command.start_s = moment_of(start) if start else (UNKNOWN, 0)
+        command.end_day, command.end_s = moment_of(end) if end else (UNKNOWN, 0)
+        return self.change(moment, commands=self._seen.commands + 1)
 
     def set_clock(self, moment, utc: datetime | None) -> list[Made]:
         """Go to ``moment``; there the clock is set to ``utc``, or lost (None)."""
@@ -139,6 +200,7 @@ class Driver:
         before = len(self.decisions)
         self.run(moment - 1)
         self.t_ms = moment
+        self._now.changes += 1
         if utc is None:
             self._quality = CLOCK_UNKNOWN
         else:

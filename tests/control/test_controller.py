@@ -6,20 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.control import plan as layout
+from firmware.control import plan_format as layout
 from firmware.control.reasons import FAILSAFE, INACTIVE, PROGRAM, SENSOR
 from firmware.control.ticks import ticks_add
-from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, Program
-from tests.control.driver import DAY_MS, EPOCH, NOON, Driver, Made, fixed, seconds
+from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, LampPlan
+from tests.control.driver import DAY_MS, EPOCH, NOON, Driver, Made, every_day, fixed, seconds
 
 T0 = seconds("10:00") * 1000  # 22:00, in ms from noon
 RING = 2**30
 
 
-def street(hold_ms=20_000, up_ms=800, down_ms=8_000, effect=layout.EFFECT_MAX, value=1000, base=200, **more) -> Program:
+def street(hold_ms=20_000, up_ms=800, down_ms=8_000, effect=layout.EFFECT_MAX, value=1000, base=200, **more) -> LampPlan:
     """Return a street: ``base`` always, and more while somebody is there."""
     dynamic = [DynamicControl(effect, value, hold_ms // 100, up_ms // 100, down_ms // 100)]
-    return Program(fixed(("00:00", base, 0)), dynamic=dynamic, **more)
+    return every_day(fixed(("00:00", base, 0)), dynamic=dynamic, **more)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_presence_by_day_does_nothing():
     does not reach into the night for longer than it lasts."""
     period = [ActivePeriod(layout.PERIOD_ABSOLUTE, seconds("20:00"), seconds("06:00"))]
     driver = Driver(street(hold_ms=600_000, periods=period))
-    assert driver.see("15:00", 1) == []
+    assert driver.see("18:30", 1) == []
     assert driver.see("19:55", 0) == []
     assert driver.controller.starts == 0
     made = driver.run("20:30")
@@ -137,34 +137,35 @@ def test_presence_by_day_does_nothing():
 
 def test_dawn_ends_the_light_even_under_presence():
     """The period is the operator's word, presence only shapes the light within it. So at the period's end the lamp goes
-    off though somebody is there."""
+    off though somebody is there, by the ramp that leads away from presence."""
     period = [ActivePeriod(layout.PERIOD_ABSOLUTE, seconds("20:00"), seconds("06:00"))]
     driver = Driver(street(periods=period, default_ramp_ds=0))
     driver.see("05:59:30", 1)
-    assert driver.run("06:10") == [Made("06:00:00", 0, 0, INACTIVE)]
+    assert driver.run("06:10") == [Made("06:00:00", 0, 8_000, INACTIVE)]
 
 
 def test_a_step_of_the_program_under_presence():
     """While somebody is there the program goes on underneath. So a step that leaves the level decides nothing, one that
-    rises above it is the program's, and the ramps of presence lead back."""
-    program = Program(
+    rises above it is the program's, and presence's own ramps lead to it and from it, either way."""
+    program = every_day(
         fixed(("12:00", 200, 0), ("22:05", 300, 60_000), ("22:10", 1000, 60_000), ("22:20", 100, 60_000)),
         dynamic=[DynamicControl(layout.EFFECT_MAX, 700, 0, 10, 20)],
     )
     driver = Driver(program)
     driver.see(T0, 1)
     assert driver.run("22:30") == [
-        Made("22:10:00", 1000, 1_000, PROGRAM),
-        Made("22:20:00", 700, 2_000, SENSOR),
+        Made("22:10:00", 1000, 2_000, PROGRAM),
+        Made("22:20:00", 700, 1_000, SENSOR),
     ]
     assert driver.see("22:40", 0) == [Made("22:40:00", 100, 2_000, PROGRAM)]
 
 
 @pytest.mark.parametrize("base", [0, 200])
-def test_without_a_clock_the_default_light_state_says_why(base):
+def test_without_a_clock_the_fail_safe_level_says_why(base):
     """Cold boot at dusk with neither clock nor network is the normal case after a feeder cut. So the lamp takes the
-    default light state, says FAILSAFE, and neither program nor presence has a word in it."""
-    driver = Driver(street(base=base, default_level_permille=700), is_clock_known=False, start_level=1000)
+    plan's fail-safe level, says FAILSAFE, and neither program nor presence nor the default light state has a word."""
+    program = street(base=base, failsafe_level_permille=700, default_level_permille=300)
+    driver = Driver(program, is_clock_known=False, start_level=1000)
     assert driver.decisions == [Made("12:00:00", 700, 2_000, FAILSAFE)]
     assert driver.see(T0, 1) == []
     assert driver.see(T0 + 60_000, 0) == []
@@ -173,7 +174,7 @@ def test_without_a_clock_the_default_light_state_says_why(base):
 
 def test_a_clock_that_comes_later_is_obeyed_at_once():
     """A node finds the time minutes after it was fed. So the program is in force from that very tick, with whoever is
-    there; and a clock that is lost gives the default light state again."""
+    there; and a clock that is lost gives the fail-safe level again."""
     driver = Driver(street(), is_clock_known=False)
     assert driver.see(1_000, 1) == []
     made = driver.set_clock(60_000, NOON.replace(hour=22))
@@ -203,7 +204,7 @@ def test_a_clock_within_its_years_is_one(utc):
 def test_a_clock_that_steps_forward_or_back_gives_the_state_of_its_new_moment():
     """Corrections of an hour happen, and a list of alarms would skip one or ring it twice. So after a step the level is
     that of the new moment, at once, and what lies ahead is met at its new time."""
-    driver = Driver(Program(fixed(("12:00", 300, 0), ("22:00", 200, 0))))
+    driver = Driver(every_day(fixed(("12:00", 300, 0), ("22:00", 200, 0))))
     assert driver.set_clock("21:00", NOON.replace(hour=22, minute=30)) == [Made("22:30:00", 200, 0, PROGRAM)]
     back = driver.set_clock(driver.at("21:00") + 60_000, NOON.replace(hour=21, minute=59))
     assert back == [Made("21:59:00", 300, 0, PROGRAM)]
@@ -235,7 +236,7 @@ def test_a_correction_of_nothing_is_no_event():
 def test_a_late_call_makes_each_decision_at_its_own_tick():
     """A node may sleep through several moments of its night. So a late call makes them one by one, in order, each with
     the tick at which it was due, before it takes what is seen now."""
-    program = Program(
+    program = every_day(
         fixed(("12:00", 300, 0), ("22:00", 250, 0), ("23:00", 200, 0), ("23:30", 150, 0)),
         dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, 200, 8, 80)],
     )
@@ -259,7 +260,7 @@ def test_a_late_call_with_a_new_input_takes_the_deadlines_first():
     driver.see(T0, 1)
     driver.see(T0 + 1_000, 0)
     driver.t_ms = T0 + 30_000
-    driver._seen.presence = 1
+    driver.put(presence=1)
     driver.step()
     assert driver.decisions[-2:] == [Made("22:00:21", 200, 0, PROGRAM), Made("22:00:30", 1000, 0, SENSOR)]
 
@@ -330,7 +331,7 @@ def test_the_ring_wraps_in_a_ramp_in_a_hold_and_in_the_ramp_down(into_ms):
 def test_a_fade_of_the_greatest_length_ends_where_it_should():
     """A thousand seconds of fade at full range is the largest product in the core. So its level is right at its last
     millisecond, and an hour after it."""
-    driver = Driver(Program(fixed(("12:00", 0, 0), ("22:00", 1000, 1_000_000))))
+    driver = Driver(every_day(fixed(("12:00", 0, 0), ("22:00", 1000, 1_000_000))))
     driver.run("22:00")
     assert driver.raw[-1][3] == 1_000_000
     for ms, level in ((0, 0), (1_000, 1), (500_500, 500), (999_999, 999), (1_000_000, 1000), (4_600_000, 1000)):
@@ -350,7 +351,7 @@ def test_wake_is_at_most_a_day_ahead_and_never_behind():
     """The ring has a sign for six days only. So a lamp that has nothing to do still wants to be called within a day,
     clock or no clock."""
     for is_known in (True, False):
-        driver = Driver(Program([FixedTimeControl(0, 500, 0)]), is_clock_known=is_known, tick0=RING - 5)
+        driver = Driver(every_day([FixedTimeControl(0, 500, 0)]), is_clock_known=is_known, tick0=RING - 5)
         for _ in range(20):
             assert 0 < driver.wake_at - driver.t_ms <= DAY_MS
             driver.t_ms = driver.wake_at
@@ -362,7 +363,7 @@ def test_wake_is_at_most_a_day_ahead_and_never_behind():
 def test_a_step_comes_at_the_full_second_whatever_the_milliseconds():
     """Two lamps set a moment apart must dim together. So a clock set in the middle of a second still meets 22:00 at
     22:00:00.000, by its own time."""
-    driver = Driver(Program(fixed(("12:00", 300, 0), ("22:00", 200, 0))), NOON + timedelta(milliseconds=573))
+    driver = Driver(every_day(fixed(("12:00", 300, 0), ("22:00", 200, 0))), NOON + timedelta(milliseconds=573))
     driver.run(36_001_000)
     assert driver.decisions[1:] == [Made("22:00:00", 200, 0, PROGRAM)]
     assert driver.raw[-1][0] == 36_000_000 - 573

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from firmware.control.power import POWER_MAX_MW, EnergyCounter, PowerCurve
 from sim.lamp_replay import replay
-from tests.control.driver import CURVE, Driver, fixed
-from tests.control.lamp_nights import Program, lamp_nights
+from tests.control.driver import CURVE, Driver, every_day, fixed
+from tests.control.lamp_nights import lamp_nights
 
 MJ_PER_WH = 3_600_000
 
@@ -87,7 +87,7 @@ def total_mj(counter: EnergyCounter) -> Fraction:
 def test_a_bill_worked_out_by_hand():
     """The counter becomes a town's electricity bill. So one hour at each of three levels of the shipped luminaire gives
     what its data sheet gives: 64 W, 44.93 W and 8.5 W make 117.43 Wh, and an hour of standby 0.5 Wh."""
-    driver = Driver(Program(fixed(("12:00", 1000, 0), ("13:00", 750, 0), ("14:00", 100, 0), ("15:00", 0, 0))))
+    driver = Driver(every_day(fixed(("12:00", 1000, 0), ("13:00", 750, 0), ("14:00", 100, 0), ("15:00", 0, 0))))
     driver.run("16:00")
     driver.controller.count_to(driver.tick(driver.t_ms))
     energy = driver.controller.energy
@@ -99,7 +99,7 @@ def test_a_bill_worked_out_by_hand():
 def test_a_ramp_worked_out_by_hand():
     """Power is not proportional to level, so a ramp does not cost the mean of its ends. From 0 to 1000 in 1,000 s the
     shipped luminaire draws 8.5 W up to 100, on average 26.715 W up to 750 and 54.465 W from there: 31.83 W."""
-    driver = Driver(Program(fixed(("00:00", 0, 0), ("13:00", 1000, 1_000_000))))
+    driver = Driver(every_day(fixed(("00:00", 0, 0), ("13:00", 1000, 1_000_000))))
     driver.run("13:00")
     before = total_mj(driver.controller.energy)
     driver.t_ms += 1_000_000
@@ -202,7 +202,7 @@ def test_the_mean_power_of_a_ramp_is_its_area(curve, start, end):
 def test_calls_in_between_do_not_change_the_counters(poll_ms):
     """A lamp whose node is nervous must not be billed otherwise than its neighbour. So calls of ``step()`` in the
     middle of a ramp leave the counters as they are."""
-    program = Program(fixed(("12:00", 100, 0), ("13:00", 900, 7_300), ("13:00:05", 200, 600_000)))
+    program = every_day(fixed(("12:00", 100, 0), ("13:00", 900, 7_300), ("13:00:05", 200, 600_000)))
     driver, called = Driver(program, curve=CURVE), Driver(program, curve=CURVE)
     driver.run("13:30")
     end_ms = called.at("13:30")

@@ -5,9 +5,9 @@ import random
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from firmware.control.controller import Seen
+from firmware.control.inputs import Seen
 from firmware.control.ticks import ticks_diff
-from sim.lamp_replay import INPUT_PRESENCE, LampClock, build_controller, replay
+from sim.lamp_replay import LampClock, apply_input, build_controller, replay
 from tests.control.lamp_nights import KINDS, lamp_night
 
 RING = 2**30
@@ -21,13 +21,6 @@ nights = st.builds(
 )
 few = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 some = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-
-
-def asked_at_its_end(record):
-    """Return the record with an input that says nothing new at its end, so that every way of calling looks there."""
-    presence = [entry[2] for entry in record["inputs"] if entry[1] == INPUT_PRESENCE]
-    last = [record["end_ms"], INPUT_PRESENCE, presence[-1] if presence else 0]
-    return {**record, "inputs": [*record["inputs"], last]}
 
 
 def cut(record, start_share: float, length_ms: int):
@@ -48,7 +41,6 @@ def outcome(record, poll_ms=0, phase_ms=0):
 def test_polled_is_event_driven(night, poll_ms, data):
     """The simulator calls a lamp ten times a night, the node's loop may call it every second. What was simulated is
     what will shine only if decisions and counters are the same, bit for bit, at any period and phase."""
-    night = asked_at_its_end(night)
     assert outcome(night, poll_ms, data.draw(st.integers(0, poll_ms - 1))) == outcome(night)
 
 
@@ -57,7 +49,7 @@ def test_polled_is_event_driven(night, poll_ms, data):
 def test_polled_every_tenth_of_a_second_is_event_driven(night, phase_ms, share):
     """A node without a sleep mode calls ten times a second. So that too gives the same decisions and counters, bit for
     bit, at any phase."""
-    night = asked_at_its_end(cut(night, share, 2 * HOUR_MS))
+    night = cut(night, share, 2 * HOUR_MS)
     assert outcome(night, 100, phase_ms) == outcome(night)
 
 
@@ -94,10 +86,7 @@ def test_light_is_continuous_and_a_lamp_always_wants_to_be_called(night, seed):
         while True:
             if inputs and inputs[0][0] == t_ms:
                 entry = inputs.pop(0)
-                if entry[1] == INPUT_PRESENCE:
-                    seen.presence = entry[2]
-                else:
-                    clock.correct(t_ms, *entry[2:])
+                apply_input(clock, seen, t_ms, entry[1:])
             clock.move_to(t_ms)
             tick = clock.now.ticks_ms
             while True:

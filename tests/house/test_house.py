@@ -242,10 +242,10 @@ GOOD = [
     ("step-allocates", CONTROL, hot("x: tuple[int, int] = a", "return x[0] + x[b]")),
     ("step-allocates", CONTROL, function("x, y = a", "return x")),
     ("step-allocates", CONTROL, function("return [a, b]", name="table_at_load")),
-    ("step-allocates", CONTROL, function("return [a, b]", name="_verify_period")),
+    ("step-allocates", CONTROL, function("return [a, b]", name="verify_period_at_load")),
     ("step-allocates", CONTROL, module("class _Example:", "    def __init__(self):", "        self.x = [0] * 4")),
     ("step-allocates", SYSTEM, function("return [a, b]")),
-    ("step-raises", CONTROL, function("raise ValueError", name="_below")),
+    ("step-raises", CONTROL, function("raise ValueError", name="check_at_load")),
     ("step-bound-method", CONTROL, hot("x = self.level", "self._other()", "return x")),
     (
         "step-bound-method",
