@@ -2,9 +2,10 @@
 
 import typer
 
-from .verbs import sim
+from .verbs import plan, sim
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(plan.app, name="plan")
 app.add_typer(sim.app, name="sim")
 
 
