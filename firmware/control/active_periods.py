@@ -4,6 +4,7 @@ from .inputs import UNKNOWN
 from .plan_format import (
     CHANNEL_EXTERNAL,
     CHANNEL_LUX,
+    CHANNEL_NEIGHBOURS,
     CHANNEL_PRESENCE,
     NO_PROGRAM,
     PERIOD_ABSOLUTE,
@@ -23,7 +24,8 @@ class ActivePeriods:
     """Answers for the program that `Plan.select` has chosen.
 
     The caller sets ``next_s`` and ``is_held`` (the schedule's clock stands still) before ``at()``; after it ``next_s``
-    is the least time in s to a moment at which an answer may change.
+    is the least time in s to a moment at which an answer may change, and ``is_sensing`` tells whether it may change
+    with presence, own or of neighbours, too.
     """
 
     def __init__(self, plan, sun_days):
@@ -34,6 +36,7 @@ class ActivePeriods:
         self._is_dark = [1] * PERIODS_MAX
         self.next_s = 0
         self.is_held = False
+        self.is_sensing = False
         self._start = 0
         self._end = 0
         self._sunset = 0
@@ -42,6 +45,7 @@ class ActivePeriods:
     def at(self, program: int, day: int, second: int, local_day: int, local_s: int, seen) -> bool:
         """Tell whether any period is active. None at all means the whole day."""
         plan = self._plan
+        self.is_sensing = False
         if program != self._program:
             self._program = program
             for i in range(PERIODS_MAX):
@@ -50,6 +54,8 @@ class ActivePeriods:
             return True
         active = False
         for i in range(plan.periods):
+            if plan.period_kind(i) >= PERIOD_ASTRO_AND_SENSOR and plan.period_channel(i) <= CHANNEL_NEIGHBOURS:
+                self.is_sensing = True
             # All are asked, even when one is already active: each knows the next moment of its own.
             if self._is_active(i, day, second, local_day, local_s, seen):
                 active = True
@@ -86,7 +92,11 @@ class ActivePeriods:
                 if self._find_night(i, night, day, second) and self._inside_night(i, kind, dark):
                     active = True
             return active
-        return _compare(plan.period_operator(i), _value(seen, plan.period_channel(i)), plan.period_on_level(i))
+        value = _value(seen, plan.period_channel(i))
+        if value == UNKNOWN and plan.period_channel(i) == CHANNEL_EXTERNAL:
+            # A source that asks for nothing asks for no light; only a light sensor that is silent means lit.
+            value = 0
+        return _compare(plan.period_operator(i), value, plan.period_on_level(i))
 
     def _sense(self, i: int, seen) -> bool:
         """Return whether a period's sensor says dark, with its hysteresis between on level and off level."""

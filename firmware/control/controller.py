@@ -10,7 +10,7 @@ from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
 from .compat import const
 from .config import Config
 from .dynamics import Dynamics
-from .failsafe import LIT_BY_CLOCK, FailSafe
+from .failsafe import FailSafe
 from .inputs import CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from .monitor import Monitor
 from .output import Output
@@ -37,10 +37,10 @@ class Controller:
     """One lamp output under one plan.
 
     After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line from
-    ``from_permille``; ``reason``, ``by`` and ``by_index`` say why (`reasons`), ``since_ms`` since when. ``wake_ms`` is
-    the tick at which it wants to be called again, at most a day ahead. ``energy`` is an `EnergyCounter`, complete up
-    to the last deadline or input; ``count_to()`` brings it up to a tick. ``street``, ``output`` and ``monitor`` are its
-    senses, its way out and its reports.
+    ``from_permille``; ``reason``, ``by``, ``by_index`` and ``by_program`` say why (`reasons`), ``since_ms`` since when.
+    ``wake_ms`` is the tick at which it wants to be called again, at most a day ahead. ``energy`` is an
+    `EnergyCounter`, complete up to the last deadline or input; ``count_to()`` brings it up to a tick. ``street``,
+    ``output`` and ``monitor`` are its senses, its way out and its reports.
     """
 
     def __init__(self, config: Config, plan):
@@ -73,6 +73,7 @@ class Controller:
         self.reason = _NONE
         self.by = _NONE
         self.by_index = 0
+        self.by_program = _NONE
         self.since_ms = 0
         self.wake_ms = 0
         self._has_photocell = config.has_photocell
@@ -91,6 +92,8 @@ class Controller:
         self._schedule_due_ms = 0
         # The ramp with which the present cause is left for a lower one (TALQ, rampFromLevelTime).
         self._leave_ramp_ms = 0
+        # What presence asked for last, for a lamp whose rises of the day are used up.
+        self._held_permille = 0
 
     def step(self, now: Now, seen: Seen) -> bool:
         """Take note of the moment and of what is seen; return True when a decision was made.
@@ -184,7 +187,7 @@ class Controller:
             self._seen_changes = seen.changes
             if seen.commands != mine.commands:
                 mine.commands = seen.commands
-                self._wants.command(seen.command, tick)
+                self._wants.command(seen.command)
                 is_time = True
             if seen.lux != mine.lux:
                 self._failsafe.see_lux(tick, seen.lux)
@@ -210,8 +213,11 @@ class Controller:
         """Let what was sensed reach the program's dynamic controls and the reports."""
         mine = self._seen
         street = self.street
-        mine.presence = street.presence
-        mine.neighbours = street.neighbours
+        if mine.presence != street.presence or mine.neighbours != street.neighbours:
+            mine.presence = street.presence
+            mine.neighbours = street.neighbours
+            if self._is_known and self._schedule.is_sensing:
+                self._ask_time()
         self._dynamics.take(mine, self._tick)
         derating = self.output.derating
         is_hot = derating is not None and (derating.is_protection or derating.cap_permille < 1000)
@@ -256,7 +262,7 @@ class Controller:
             lux = mine.lux
             if self._failsafe.is_cell_stuck:
                 # The sky is sure, and the cell says otherwise: the sky wins.
-                mine.lux = 0 if self._failsafe.reason == LIT_BY_CLOCK else _BRIGHT_LUX
+                mine.lux = 0 if self._failsafe.level_permille > 0 else _BRIGHT_LUX
             schedule.at(self._day, self._second, mine)
             mine.lux = lux
             if schedule.next_s < ahead_s:
@@ -295,11 +301,17 @@ class Controller:
         reason = wants.reason
         by = wants.by
         index = wants.index
-        if self.reason == SENSOR and rank(reason) == 1 and self._budget.is_exhausted:
-            # The day's rises are used up: stay up rather than go down and up again (`RiseBudget`).
-            return False
-        level = self.output.allow(wants.level, reason == FAILSAFE and wants.level > 0, by == BY_SERVICE)
-        if self.output.is_protecting and by != BY_SERVICE:
+        wanted = wants.level
+        if reason == SENSOR:
+            self._held_permille = wanted
+        elif self._is_staying_up(reason, wanted):
+            # The day's rises are used up: stay up rather than go down and up again (`RiseBudget`), within the limits.
+            wanted = self._held_permille
+            reason = SENSOR
+            by = self.by
+            index = self.by_index
+        level = self.output.allow(wanted, reason == FAILSAFE and wanted > 0, by == BY_SERVICE)
+        if self.output.is_protecting:
             reason = PROTECTION
             by = BY_TEMPERATURE
             index = 0
@@ -312,14 +324,21 @@ class Controller:
                 return False
             self._change(level, reason)
             is_new = True
-        elif by == self.by and index == self.by_index:
+        elif by == self.by and index == self.by_index and wants.program == self.by_program:
             return False
         self.since_ms = self._tick
         self.by = by
         self.by_index = index
+        self.by_program = wants.program
         self._leave_ramp_ms = wants.leaving_ramp_ms(by, index)
         self._set_wake()
         return is_new
+
+    def _is_staying_up(self, reason: int, wanted: int) -> bool:
+        """Tell whether the level of presence is kept against a lower one of program or default light state."""
+        if self.reason != SENSOR or not self._budget.is_exhausted:
+            return False
+        return rank(reason) == 1 and reason != FAILSAFE and wanted < self._held_permille
 
     def _change(self, level: int, reason: int) -> None:
         """Decide: from now on ``level``, for ``reason``."""
@@ -328,7 +347,8 @@ class Controller:
         ramp_ms = self._wants.ramp_ms
         if rank(reason) < rank(self.reason):
             ramp_ms = self._leave_ramp_ms
-        if before == level:
+        if before == level or reason == PROTECTION:
+            # Protection is at once, whatever fade the present cause would be left with.
             ramp_ms = 0
         if before == 0 and level > 0:
             self.starts += 1

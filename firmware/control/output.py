@@ -3,7 +3,7 @@
 from .derating import ThermalDerating
 from .flicker import FlickerGuard
 from .flux import FluxKeeper
-from .limits import PROTECTION, Limits
+from .limits import NONE, PROTECTION, Limits
 from .relay import Relay
 from .ticks import ticks_add, ticks_diff
 
@@ -46,7 +46,11 @@ class Output:
             cap = self.derating.cap_permille
             is_protection = self.derating.is_protection
         if is_service:
-            return cap if is_protection and cap < level else level
+            limits = self.limits
+            limits.which = PROTECTION if is_protection and cap < level else NONE
+            allowed = cap if limits.which == PROTECTION else level
+            limits.is_below_guard = level > 0 and allowed < limits.guard_permille
+            return allowed
         return self.limits.allowed(level, must_be_lit, cap, is_protection)
 
     @property

@@ -32,7 +32,7 @@ class Override:
         self._is_blind = False
         self.blind_due_ms = 0
 
-    def take(self, command, tick: int) -> None:
+    def take(self, command) -> None:
         """Put ``command`` in the place of what was here."""
         self._state = _SET
         self.level_permille = command.level_permille
@@ -43,7 +43,6 @@ class Override:
         self._end_day = command.end_day
         self._end_s = command.end_s
         self._is_blind = False
-        self.blind_due_ms = ticks_add(tick, BLIND_MAX_MS)
 
     def resume(self) -> None:
         """Remove what is here: back to normal operation."""
@@ -83,10 +82,13 @@ class Override:
     def _at_blind(self, tick: int) -> None:
         """Without a clock a command that starts later waits, and one with an end is trusted for twelve hours."""
         if self._end_day != UNKNOWN:
-            if ticks_diff(tick, self.blind_due_ms) >= 0:
+            if not self._is_blind:
+                # From the loss of the clock on: until then the end was told by it, however many rings ago it came.
+                self._is_blind = True
+                self.blind_due_ms = ticks_add(tick, BLIND_MAX_MS)
+            elif ticks_diff(tick, self.blind_due_ms) >= 0:
                 self.resume()
                 return
-            self._is_blind = True
         self.is_active = self._start_day == UNKNOWN
 
 

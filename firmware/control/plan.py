@@ -134,6 +134,10 @@ class Plan:
         """Return the ramp to its level."""
         return self._u16(self._astro_at + index * ASTRO_SIZE + 7) * 100
 
+    def astro_ramp_from_ms(self, index: int) -> int:
+        """Return the ramp from its level."""
+        return self._u16(self._astro_at + index * ASTRO_SIZE + 9) * 100
+
     def dynamic_kind(self, index: int) -> int:
         """Return ``DYNAMIC_FIXED`` or ``DYNAMIC_EXTERNAL``."""
         return self._data[self._dynamic_at + index * DYNAMIC_SIZE]

@@ -35,11 +35,20 @@ class Schedule:
         self.is_active = False
         self.level_permille = 0
         self.fixed = 0
+        # Whose the fixed time control is: yesterday's program, until today's first begins.
+        self.fixed_program = NO_PROGRAM
+        self.fixed_ramp_to_ms = 0
+        self.fixed_ramp_from_ms = 0
         self.astro = _NEVER
         self.dynamic = 0
         self.next_s = 0
         self.local_day = 0
         self.local_s = 0
+
+    @property
+    def is_sensing(self) -> bool:
+        """Return whether presence, own or of neighbours, makes an active period begin or end."""
+        return self.program != NO_PROGRAM and self._periods.is_sensing
 
     @property
     def sun_days(self) -> SunDays:
@@ -106,14 +115,12 @@ class Schedule:
             if yesterday != NO_PROGRAM:
                 plan.select(yesterday)
             found = self._last_fixed()
-            self.level_permille = plan.fixed_level_permille(found)
-            if yesterday != NO_PROGRAM and yesterday != self.program:
-                # The number of another program's control means nothing here.
-                plan.select(self.program)
-                found = self._last_fixed()
-        else:
-            self.level_permille = plan.fixed_level_permille(found)
         self.fixed = found
+        self.fixed_program = plan.selected
+        self.level_permille = plan.fixed_level_permille(found)
+        self.fixed_ramp_to_ms = plan.fixed_ramp_to_ms(found)
+        self.fixed_ramp_from_ms = plan.fixed_ramp_from_ms(found)
+        plan.select(self.program)
 
     def _last_fixed(self) -> int:
         """Return the control that ends the calendar day of the selected program."""

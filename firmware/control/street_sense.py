@@ -2,7 +2,7 @@
 
 from .bubble import Bubble
 from .passage import Passage
-from .sensor import PresenceSensor
+from .sensor import TRUSTED, PresenceSensor
 from .ticks import ticks_diff
 from .volume import VolumeClass
 
@@ -32,7 +32,9 @@ class StreetSense:
         self._has_volume = config.volume_one_per_h > 0
         self._is_light_ahead = config.is_light_ahead
         self._messages = 0
+        self._is_active = False
         self._is_counting = False
+        self._is_asked = False
         self.presence = 0
         self.neighbours = 0
         self.classes_down = 0
@@ -55,6 +57,8 @@ class StreetSense:
             )
             if position and self._passage.trigger(tick, position):
                 sensor.neighbours_saw(tick)
+        self._is_asked = seen.neighbours != 0
+        self._count_while_trusted(tick)
         self._settle()
 
     def pass_due(self, tick: int) -> None:
@@ -69,18 +73,23 @@ class StreetSense:
             self._passage.pass_due(tick)
         if self._volume.is_due and self._volume.due_ms == tick:
             self._volume.pass_due(tick)
+        self._count_while_trusted(tick)
         self._settle()
 
     def light_time(self, tick: int, is_active: bool) -> None:
         """Tell whether the program is active: passers are counted only then, and only by a trusted sensor."""
-        is_counting = is_active and self._has_volume and self.sensor.trust == 0
+        self._is_active = is_active
+        self._count_while_trusted(tick)
+        self._settle()
+
+    def _count_while_trusted(self, tick: int) -> None:
+        is_counting = self._is_active and self._has_volume and self.sensor.trust == TRUSTED
         if is_counting != self._is_counting:
             self._is_counting = is_counting
             if is_counting:
                 self._volume.start(tick)
             else:
                 self._volume.stop()
-            self._settle()
 
     def _vote(self, tick: int) -> None:
         """Pass on what the sensor says now, as far as it has a vote."""
@@ -100,11 +109,12 @@ class StreetSense:
         """Bring the outputs and the next due tick up to date."""
         self.is_due = self.sensor.is_due
         self.due_ms = self.sensor.due_ms
+        is_lit = self._is_asked
         if self._has_neighbours:
-            is_lit = self.bubble.is_lit or (self._is_light_ahead and self._passage.ahead != 0)
-            self.neighbours = 1 if is_lit else 0
+            is_lit = is_lit or self.bubble.is_lit or (self._is_light_ahead and self._passage.ahead != 0)
             self._sooner(self.bubble)
             self._sooner(self._passage)
+        self.neighbours = 1 if is_lit else 0
         if self._has_volume:
             self.classes_down = self._volume.classes_down if self._is_counting else 0
             self._sooner(self._volume)

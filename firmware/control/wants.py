@@ -51,20 +51,22 @@ class Wants:
         self.reason = DEFAULT
         self.by = BY_DEFAULT
         self.index = 0
+        # Which program the control belongs to, where it belongs to one.
+        self.program = NO_PROGRAM
         self.ramp_ms = 0
         self.next_s = 0
         self.is_due = False
         self.due_ms = 0
 
-    def command(self, command, tick: int) -> None:
+    def command(self, command) -> None:
         """Take a `Command`. A resume ends all that was commanded."""
         kind = command.kind
         if kind == COMMAND_SERVICE:
-            self._places[_SERVICE].take(command, tick)
+            self._places[_SERVICE].take(command)
         elif kind == COMMAND_EMERGENCY:
-            self._places[_EMERGENCY].take(command, tick)
+            self._places[_EMERGENCY].take(command)
         elif kind == COMMAND_OVERRIDE:
-            self._places[_OVERRIDE].take(command, tick)
+            self._places[_OVERRIDE].take(command)
         else:
             for i in range(_PLACES):
                 self._places[i].resume()
@@ -106,10 +108,13 @@ class Wants:
 
     def leaving_ramp_ms(self, by: int, index: int) -> int:
         """Return the ramp with which a cause is left for a lower one (TALQ, rampFromLevelTime)."""
-        if by == BY_DYNAMIC:
+        # A lamp that stays up after its program ended has a control of that other program.
+        if by == BY_DYNAMIC and index < self._plan.dynamic:
             return self._plan.dynamic_ramp_from_ms(index)
         if by == BY_FIXED:
-            return self._plan.fixed_ramp_from_ms(index)
+            return self._schedule.fixed_ramp_from_ms
+        if by == BY_ASTRO:
+            return self._plan.astro_ramp_from_ms(index)
         if by == BY_SERVICE:
             return self._places[_SERVICE].ramp_from_ms
         if by == BY_EMERGENCY:
@@ -124,19 +129,26 @@ class Wants:
         dynamics = self._dynamics
         plan.select(schedule.program)
         base = schedule.level_permille * self._shares[self._street.classes_down] // 1000
+        if base == 0 and schedule.level_permille > 0:
+            # Little traffic asks for less light, never for none.
+            base = 1
         level = dynamics.apply(base, schedule.dynamic)
         if dynamics.index != UNKNOWN and level != base:
             self._set(level, SENSOR, BY_DYNAMIC, dynamics.index, plan.dynamic_ramp_to_ms(dynamics.index))
+            self.program = schedule.program
         elif schedule.astro != UNKNOWN:
             self._set(base, PROGRAM, BY_ASTRO, schedule.astro, plan.astro_ramp_to_ms(schedule.astro))
+            self.program = schedule.program
         else:
-            self._set(base, PROGRAM, BY_FIXED, schedule.fixed, plan.fixed_ramp_to_ms(schedule.fixed))
+            self._set(base, PROGRAM, BY_FIXED, schedule.fixed, schedule.fixed_ramp_to_ms)
+            self.program = schedule.fixed_program
 
     def _set(self, level: int, reason: int, by: int, index: int, ramp_ms: int) -> None:
         self.level = level
         self.reason = reason
         self.by = by
         self.index = index
+        self.program = NO_PROGRAM
         self.ramp_ms = ramp_ms
 
 

@@ -12,7 +12,8 @@ from firmware.control import plan_format as layout
 from firmware.control import reasons
 from firmware.control.calendar_rules import Calendar
 from firmware.control.civil import SECONDS_PER_DAY, day_number
-from firmware.control.controller import Config, Controller
+from firmware.control.config import Config
+from firmware.control.controller import Controller
 from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.schedule import Schedule

@@ -14,11 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.control.controller import Config, Controller
-from firmware.control.plan import Plan
 from firmware.control.reasons import SENSOR
 from sim.engine import Engine, Input, Lamp
-from sim.lamp_replay import INPUT_PRESENCE
+from sim.lamp_replay import INPUT_PRESENCE, build_controller
 from sim.nights import Nights, run_nights
 from sim.scenario import load_scenario
 
@@ -44,10 +42,7 @@ def fresh_engine(run: Nights) -> tuple[Engine, list[Input]]:
     """The shipped street anew, ready to run: building it is not what is measured."""
     lamps, inputs = [], []
     for record in run.records:
-        config = Config(
-            record["zone"], *record["place"], record["levels"], record["powers"], record["standby"], record["start"]
-        )
-        lamps.append(Lamp(Controller(config, Plan(bytes.fromhex(record["plan"]))), record["tick0"]))
+        lamps.append(Lamp(build_controller(record), record["tick0"]))
         inputs += [(entry[0], record["lamp"], *entry[1:]) for entry in record["inputs"]]
     inputs.sort(key=lambda entry: entry[:2])
     return Engine(lamps), inputs

@@ -70,8 +70,8 @@ def test_until_is_the_next_decision_if_nothing_else_happens():
     points = points_of(events=seen)
     dim, lit, back = points[2:5]
     assert dim.until == utc("2026-06-22T03:00")
-    # Presence that never ended would keep it lit: then the morning's step decides.
-    assert (lit.utc, lit.until) == (seen[0].utc, utc("2026-06-22T03:00"))
+    # Presence that never ended would be a stuck sensor after two hours; its light is held for 45 s more.
+    assert (lit.utc, lit.until) == (seen[0].utc, utc("2026-06-22T00:00:45"))
     # 20 s of presence and 45 s held.
     assert (back.utc, back.until) == (utc("2026-06-21T22:01:05"), utc("2026-06-22T03:00"))
     assert (back.level_permille, back.ramp_ms, lit.by) == (200, 5000, "road: dynamic 1 (presence)")

@@ -285,9 +285,9 @@ def test_an_override_with_an_end_but_without_a_clock_lasts_twelve_hours():
     assert night(Program(ALWAYS), events=seen)[1:] == [
         Made("12:30", 100, "failsafe", 2), Made("20:00", 80, "override", 0), Made("08:00", 100, "failsafe", 0),
     ]  # fmt: skip
-    # The same when the clock is lost while it lasts.
+    # Where the clock is lost while it lasts, the twelve hours count from the loss.
     assert levels(night(Program(ALWAYS), events=[*seen[1:], ("20:30", "clock", "unknown")]))[1:] == [
-        ("20:00", 80), ("08:00", 100),
+        ("20:00", 80), ("08:30", 100),
     ]  # fmt: skip
     # One that starts later waits for the clock.
     seen[1] = ("20:00", "override", order(start=at("10 21:00")))
@@ -305,13 +305,18 @@ def test_no_night_is_off_and_the_polar_night_is_always_active():
     "period",
     [
         ActivePeriod(PERIOD_SENSOR, on_level=20, off_level=35),
-        ActivePeriod(PERIOD_VALUE, channel=CHANNEL_EXTERNAL, on_level=400, off_level=400, operator=VALUE_GT),
         ActivePeriod(PERIOD_VALUE, channel=CHANNEL_LUX, on_level=10, off_level=10, operator=VALUE_GT),
     ],
 )
 def test_a_sensor_that_has_not_spoken_means_light(period):
     """R17. The lamp fails lit: a photocell that never said anything says dark, a missing value makes active."""
     assert night(Program(ALWAYS, [period])) == [Made("12:00", 40, "program", 0)]
+
+
+def test_a_source_that_asks_for_nothing_makes_nothing_active():
+    """R17. An on-call lamp whose source is silent must not burn by day: asking for nothing is asking for 0 %."""
+    period = ActivePeriod(PERIOD_VALUE, channel=CHANNEL_EXTERNAL, on_level=400, off_level=400, operator=VALUE_GT)
+    assert night(Program(ALWAYS, [period])) == [Made("12:00", 0, "inactive", 0)]
 
 
 def test_a_silent_photocell_beside_the_astro_clock():
@@ -328,9 +333,9 @@ def test_an_extinction_is_the_program_and_outside_is_inactive():
     outside = Program(ALWAYS, [ActivePeriod(PERIOD_ABSOLUTE, seconds("12:00"), seconds("23:00"))])
     assert night(outside)[1] == Made("23:00", 0, "inactive", 0)
     # Presence acts in an extinction, and not outside the active periods.
-    seen = [("23:30", "presence", 1)]
+    seen = [("23:30", "presence", 1), ("00:30", "presence", 0)]
     control = [DynamicControl(EFFECT_MAX, 600)]
-    assert night(Program(fixed(("12:00", 60), ("23:00", 0)), dynamic=control), events=seen)[-1].reason == "sensor"
+    assert night(Program(fixed(("12:00", 60), ("23:00", 0)), dynamic=control), events=seen)[-2].reason == "sensor"
     periods = [ActivePeriod(PERIOD_ABSOLUTE, seconds("12:00"), seconds("23:00"))]
     assert len(night(Program(fixed(("12:00", 60)), periods, dynamic=control), events=seen)) == 2
 

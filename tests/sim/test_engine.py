@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from firmware.control import plan as layout
-from firmware.control.controller import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, Config, Controller, Now, Seen
+from firmware.control import plan_format as layout
+from firmware.control.config import Config
+from firmware.control.controller import Controller
+from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, Now, Seen
+from firmware.control.plan import Plan
 from firmware.control.reasons import FAILSAFE, PROGRAM, SENSOR
 from firmware.control.ticks import ticks_add
-from host_tools.plan.encode import DynamicControl, FixedTimeControl, Program, encode
+from host_tools.plan.encode import DynamicControl, FixedTimeControl, LampPlan, Program, encode
 from sim.engine import Decision, Engine, Input, Lamp
 from sim.lamp_replay import INPUT_CLOCK, INPUT_PRESENCE, TICKS_MASK, replay
 from sim.nights import Nights, run_nights
@@ -28,15 +32,18 @@ DAY_MS = 86_400_000
 CLOCK_AT_START: Input = (0, 0, INPUT_CLOCK, CLOCK_GOOD, DAY_2026, 43_200, 0)
 
 
-def controller(hold_ds: int = HOLD_DS) -> Controller:
+def plan_of(hold_ds: int = HOLD_DS) -> LampPlan:
     """A lamp at 20 % that goes to full light for whoever comes, at once, all day long."""
     program = Program(
         fixed=[FixedTimeControl(0, 200, 0)],
         dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, hold_ds, 0, 0)],
-        default_ramp_ds=0,
     )
+    return LampPlan([program], default_ramp_ds=0)
+
+
+def controller(hold_ds: int = HOLD_DS) -> Controller:
     config = Config(UTC, 43_000_000, 1_000_000, [100, 1000], [8_000, 64_000], 500, start_level_permille=0)
-    return Controller(config, layout.Plan(encode(program)))
+    return Controller(config, Plan(encode(plan_of(hold_ds))))
 
 
 @cache
@@ -56,6 +63,8 @@ class Alarm:
         self.calls: list[tuple[int, int]] = []
         self.wake_ms = 0
         self.counted_ms = -1
+        # It has nothing to tell its neighbours.
+        self.street = SimpleNamespace(bubble=SimpleNamespace(has_to_send=False))
 
     def step(self, now: Now, seen: Seen) -> bool:
         self.calls.append((now.ticks_ms, seen.presence))
@@ -164,14 +173,9 @@ def random_inputs(rng: random.Random, end_ms: int, number: int = 0) -> list[Inpu
 
 
 def record_of(inputs: list[Input], tick0: int, end_ms: int) -> dict[str, Any]:
-    program = Program(
-        fixed=[FixedTimeControl(0, 200, 0)],
-        dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, HOLD_DS, 0, 0)],
-        default_ramp_ds=0,
-    )
     return {
         "lamp": 0, "tick0": tick0, "zone": UTC, "place": [43_000_000, 1_000_000], "levels": [100, 1000],
-        "powers": [8_000, 64_000], "standby": 500, "start": 0, "plan": encode(program).hex(),
+        "powers": [8_000, 64_000], "standby": 500, "start": 0, "plan": encode(plan_of()).hex(),
         "inputs": [[entry[0], *entry[2:]] for entry in inputs], "end_ms": end_ms,
     }  # fmt: skip
 

@@ -11,10 +11,13 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from firmware.control import plan as layout
-from firmware.control.controller import CLOCK_GOOD, Config, Controller
+from firmware.control import plan_format as layout
+from firmware.control.config import Config
+from firmware.control.controller import Controller
+from firmware.control.inputs import CLOCK_GOOD
+from firmware.control.plan import Plan
 from firmware.control.power import PowerCurve
-from host_tools.plan.encode import DynamicControl, FixedTimeControl, Program, encode
+from host_tools.plan.encode import DynamicControl, FixedTimeControl, LampPlan, Program, encode
 from sim.bound import clairvoyant
 from sim.engine import Decision, Engine, Input, Lamp
 from sim.figures import results_of
@@ -196,7 +199,7 @@ def test_the_bound_where_the_floor_is_above_the_level() -> None:
 def lamp_under(program: Program, inputs: list[Input], end_ms: int) -> Lamp:
     """A lamp at the equator (UTC, always active) that starts dark."""
     place = Config((0,) * 10, 0, 0, [k for k, _ in KNOTS], [p for _, p in KNOTS], STANDBY_MW, start_level_permille=0)
-    lamp = Lamp(Controller(place, layout.Plan(encode(program))), 0)
+    lamp = Lamp(Controller(place, Plan(encode(LampPlan([program], default_ramp_ds=0)))), 0)
     Engine([lamp]).run(sorted([(0, 0, INPUT_CLOCK, CLOCK_GOOD, 9496, 0, 0), *inputs]), end_ms)
     return lamp
 
@@ -237,7 +240,6 @@ def test_no_controller_that_serves_everyone_beats_the_bound(
     program = Program(
         fixed=[controls[start] for start in sorted(controls)],
         dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, hold_ds, up_ds, down_ds)],
-        default_ramp_ds=0,
     )
     periods = merged([(start, min(start + length, END_MS)) for start, length in wanted])
     # The sensor sees everybody at least a ramp before the need begins, and not less long than it lasts.
@@ -248,7 +250,7 @@ def test_no_controller_that_serves_everyone_beats_the_bound(
     lamp = lamp_under(program, inputs, END_MS)
     light = Light(pieces_of(lamp.decisions, END_MS))
     assume(all(light.below_ms(start, end, 1000) == 0 for start, end in periods))
-    plain = Program(fixed=program.fixed, default_ramp_ds=0)
+    plain = Program(fixed=program.fixed)
     floor = Light(pieces_of(lamp_under(plain, [], END_MS).decisions, END_MS))
     bound = Light(clairvoyant(floor, periods, 1000, up_ds * 100, down_ds * 100, END_MS))
     assert all(before.end_ms == after.start_ms for before, after in pairwise(bound.pieces))

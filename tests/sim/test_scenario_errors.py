@@ -91,7 +91,7 @@ WRONG = {
     "49 controls": (FIXED, MANY, ["program.fixedTimeControls", "at most 48"]),
     "5 periods": (ASTRO, ABSOLUTE * 5, ["program.activePeriods", "at most 4"]),
     "kind of period": ("AstroClockActivePeriod", "MoonPeriod", ["program.activePeriods[0]", "AbsoluteActivePeriod"]),
-    "effect": ("effect: Max", "effect: Div", ["dynamicControls[0].effect", "'Set', 'Max'"]),
+    "operation": ("operation: Max", "operation: Div", ["dynamicControls[0].operation", "'Set', 'Max'"]),
     "hold": ("holdTime: 20 s", "holdTime: 2 h", ["dynamicControls[0].holdTime", "'h'", "45 s"]),
     "long hold": ("holdTime: 20 s", "holdTime: 200 min", ["dynamicControls[0].holdTime", "0 s to 6553 s"]),
     "falling curve": ("power: 64 W", "power: 30 W", ["luminaire", "must not fall", "check the measured powers"]),
