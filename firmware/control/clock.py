@@ -5,17 +5,12 @@ ignored; nothing before a floor), and lighting.md A.4: a node whose clock lies i
 one bad report is for ever. So only the build date is a floor that nothing passes; the day that was last sure is one
 that a single report does not pass, and two agreeing ones do.
 
-The controller takes the three qualities from here.
 """
 
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
 from .compat import const
+from .inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN
 from .ticks import ticks_add, ticks_diff
-
-# Quality of the clock. Held: it was right once and runs on by itself, within a known bound.
-CLOCK_UNKNOWN = const(0)
-CLOCK_HELD = const(1)
-CLOCK_GOOD = const(2)
 
 # Who reports the time, weakest first. FEEDER: worked out by `FeederTeacher`. RTC: a clock chip with a battery.
 # NETWORK: SNTP, LoRaWAN DeviceTimeReq, a neighbour. SIGNED: a command with the operator's signature.
