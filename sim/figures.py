@@ -68,6 +68,15 @@ ASSUMPTIONS = [
 ]
 
 
+# What takes the place of "decide alone" in a street with the wave.
+WAVE = {
+    "en": "Each lamp lights the stretch nearest to it. Neighbours' messages come after a latency drawn evenly between "
+    "two bounds, or are lost, each link by itself; airtime and collisions are not modelled.",
+    "fr": "Chaque lampe éclaire le tronçon le plus proche d'elle. Les messages des voisines arrivent après un délai "
+    "tiré entre deux bornes ou se perdent, chaque lien pour soi ; ni temps d'antenne ni collisions.",
+}
+
+
 def results_of(run: Nights) -> dict[str, Any]:
     """Return the contents of `results.json`: every figure that is printed, with seed, commit, inputs and digest."""
     scenario = run.loaded.scenario
@@ -97,7 +106,10 @@ def results_of(run: Nights) -> dict[str, Any]:
         "decisions": sum(len(lamp.decisions) for lamp in run.lamps),
         "figures": figures,
         "expectations": [_judged(bound, figures) for bound in scenario.expect],
-        "assumptions": ASSUMPTIONS,
+        "assumptions": [
+            WAVE if scenario.street.neighbours and "without their neighbours" in entry["en"] else entry
+            for entry in ASSUMPTIONS
+        ],
         "lamp_digests": run.lamp_digests,
         "digest": run.digest,
     }

@@ -71,6 +71,7 @@ def run_nights(loaded: Loaded, seed: int, nights: int, progress: Progress = lamb
         scenario.street.sensor.range,
         scenario.street.sensor.dead_time,
         scenario.street.service.lead,
+        scenario.street.sensor.range_at_ends or 0,
     )
     bench = _Bench(loaded, clock, end_ms)
     full_night = bench.light(_astro_program([(0, 1000)]))

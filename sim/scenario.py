@@ -16,6 +16,7 @@ from firmware.control.power import KNOTS_MAX
 from host_tools.plan import units
 from host_tools.plan.encode import LampPlan
 from host_tools.plan.program import ControlProgram, Strict
+from host_tools.plan.site_lamp import Baselines
 from host_tools.plan.yaml_text import TextError, read_yaml
 from host_tools.plan.zones import ZoneError, ZoneIntegers, compile_zone
 
@@ -64,12 +65,6 @@ def _date(text: Any) -> Date:
     return day
 
 
-def _whole(text: Any) -> int:
-    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,6}", text):
-        raise ValueError(f"{text!r} is not a whole number: write it like 40")
-    return int(text)
-
-
 class Place(Strict):
     name: Name
     latitude: units.LatitudeUdeg
@@ -78,7 +73,10 @@ class Place(Strict):
 
 
 class Sensor(Strict):
+    """``range_at_ends``: what the sensors of the first and last pole see, where no neighbour sees a passer come."""
+
     range: units.LengthMm
+    range_at_ends: units.LengthMm | None = None
     dead_time: units.DurationMs
 
 
@@ -96,13 +94,13 @@ class Neighbours(Strict):
     ``hold``: how long the light lasts after the last message. ``dead``: poles (from 1) whose radio is silent.
     """
 
-    reach: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=4)]
-    hops: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=5)]
+    reach: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=4)]
+    hops: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=5)]
     hold: units.DurationMs
     latency_min: units.DurationMs
     latency_max: units.DurationMs
     loss: units.LevelPermille
-    dead: list[Annotated[int, BeforeValidator(_whole), Field(ge=1)]] = Field(default=[])
+    dead: list[Annotated[int, BeforeValidator(units.whole), Field(ge=1)]] = Field(default=[])
 
     @model_validator(mode="after")
     def _latency(self) -> "Neighbours":
@@ -112,7 +110,7 @@ class Neighbours(Strict):
 
 
 class StreetPart(Strict):
-    luminaires: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=LUMINAIRES_MAX)]
+    luminaires: Annotated[int, BeforeValidator(units.whole), Field(ge=1, le=LUMINAIRES_MAX)]
     spacing: units.LengthMm
     mounting: units.LengthMm
     sensor: Sensor
@@ -148,26 +146,6 @@ class Luminaire(Strict):
         if powers != sorted(powers):
             raise ValueError("power_curve must not fall, and standby must not exceed it: check the measured powers")
         return self
-
-
-class Extinction(Strict):
-    from_: units.TimeOfDayS = Field(alias="from")
-    to: units.TimeOfDayS
-
-    @model_validator(mode="after")
-    def _apart(self) -> "Extinction":
-        if self.from_ == self.to:
-            raise ValueError("from and to are the same time: give two different ones")
-        return self
-
-
-class FixedDimming(Extinction):
-    level: units.LevelPermille
-
-
-class Baselines(Strict):
-    fixed_dimming: FixedDimming
-    extinction: Extinction
 
 
 # What a scenario may expect: the figure's name, its units, and how many of the figure's own unit make one.

@@ -11,7 +11,10 @@ APPROACH_MM = 20_000
 
 @dataclass(frozen=True)
 class Street:
-    """Poles at equal distances, each lighting the stretch nearest to it. Lengths in mm, times in ms."""
+    """Poles at equal distances, each lighting the stretch nearest to it. Lengths in mm, times in ms.
+
+    ``sensor_end_range_mm``: what the sensors of the first and the last pole see; 0: as much as the others.
+    """
 
     luminaires: int
     spacing_mm: int
@@ -19,6 +22,7 @@ class Street:
     sensor_range_mm: int
     sensor_dead_ms: int
     lead_mm: int
+    sensor_end_range_mm: int = 0
 
     @property
     def length_mm(self) -> int:
@@ -32,8 +36,13 @@ class Street:
     @property
     def path_mm(self) -> tuple[int, int]:
         """Return where trips begin and end."""
-        beyond = self.sensor_range_mm + APPROACH_MM
+        beyond = max(self.sensor_range_mm, self.sensor_end_range_mm) + APPROACH_MM
         return -beyond, self.length_mm + beyond
+
+    def range_mm(self, lamp: int) -> int:
+        """Return how far the sensor of a pole sees to either side."""
+        is_end = lamp in (0, self.luminaires - 1)
+        return self.sensor_end_range_mm if is_end and self.sensor_end_range_mm else self.sensor_range_mm
 
 
 @dataclass(frozen=True)
@@ -49,10 +58,11 @@ class Need:
 def presence_edges(street: Street, trips: list[Trip], lamp: int) -> list[tuple[int, int]]:
     """Return (time, 1 or 0): the sensor's output, 1 while anybody is in range; blind for a while after it drops."""
     pole = street.poles_mm[lamp]
+    range_mm = street.range_mm(lamp)
     passages = []
     for trip in trips:
-        near = pole - trip.direction * street.sensor_range_mm
-        far = pole + trip.direction * street.sensor_range_mm
+        near = pole - trip.direction * range_mm
+        far = pole + trip.direction * range_mm
         passages.append((trip.time_at(near), trip.time_at(far)))
     passages.sort()
     edges: list[tuple[int, int]] = []

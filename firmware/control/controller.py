@@ -22,6 +22,7 @@ from .street_sense import StreetSense
 from .sun import Sun
 from .ticks import ticks_add, ticks_diff
 from .wants import Wants, rank
+from .why import look_ahead
 from .zone import ZoneRule
 
 _NONE = const(255)
@@ -130,6 +131,16 @@ class Controller:
     def level_at(self, tick: int) -> int:
         """Return the level in permille at a tick not before ``decided_ms``: a pure function of the last decision."""
         return self._ramp.level_at(tick)
+
+    def why(self, answer, tick: int) -> None:
+        """Fill an `Answer` for ``tick``, which is not after ``wake_ms``: why it is so, and what comes next."""
+        self._move_to(tick)
+        answer.take(self, tick)
+        wants = self._wants
+        wants.time(self._is_known, self._day, self._second, tick)
+        look_ahead(
+            answer, wants, self._schedule, self._dynamics, self._seen, self._is_known, self._day, self._second, tick
+        )
 
     def driver_permille(self, tick: int) -> int:
         """Return what the driver is told at a tick: the level after constant light output and virtual power output."""
@@ -301,6 +312,7 @@ class Controller:
         reason = wants.reason
         by = wants.by
         index = wants.index
+        program = wants.program
         wanted = wants.level
         if reason == SENSOR:
             self._held_permille = wanted
@@ -310,6 +322,7 @@ class Controller:
             reason = SENSOR
             by = self.by
             index = self.by_index
+            program = self.by_program
         level = self.output.allow(wanted, reason == FAILSAFE and wanted > 0, by == BY_SERVICE)
         if self.output.is_protecting:
             reason = PROTECTION
@@ -324,12 +337,12 @@ class Controller:
                 return False
             self._change(level, reason)
             is_new = True
-        elif by == self.by and index == self.by_index and wants.program == self.by_program:
+        elif by == self.by and index == self.by_index and program == self.by_program:
             return False
         self.since_ms = self._tick
         self.by = by
         self.by_index = index
-        self.by_program = wants.program
+        self.by_program = program
         self._leave_ramp_ms = wants.leaving_ramp_ms(by, index)
         self._set_wake()
         return is_new

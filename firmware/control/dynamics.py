@@ -31,6 +31,8 @@ class Dynamics:
         self._hold_due_ms = [0] * DYNAMIC_MAX
         self._external = 0
         self.index = UNKNOWN
+        # Set while somebody asks what the program would be without its sensors.
+        self.is_muted = False
         self.is_due = False
         self.due_ms = 0
 
@@ -69,6 +71,8 @@ class Dynamics:
         """
         plan = self._plan
         self.index = UNKNOWN
+        if self.is_muted:
+            return level
         for back in range(plan.dynamic):
             i = plan.dynamic - 1 - back
             if not in_period >> i & 1 or not (self._is_on[plan.dynamic_channel(i)] or self._is_holding[i]):

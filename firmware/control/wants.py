@@ -92,6 +92,10 @@ class Wants:
                 by = BY_SERVICE if i == _SERVICE else BY_EMERGENCY if i == _EMERGENCY else BY_OVERRIDE
                 self._set(place.level_permille, OVERRIDE, by, 0, place.ramp_to_ms)
                 return
+        self.find_below_commands(is_known, local_permille)
+
+    def find_below_commands(self, is_known: bool, local_permille: int) -> None:
+        """Find what is wanted where no command is in force."""
         plan = self._plan
         default_ms = plan.default_ramp_ms
         if local_permille != UNKNOWN:
@@ -105,6 +109,11 @@ class Wants:
             self._set(0, INACTIVE, BY_PERIOD, 0, default_ms)
         else:
             self._find_program()
+
+    def ends_in_s(self, by: int) -> int:
+        """Return when the command ``by`` ends, in s from the last `time()`; `UNKNOWN`: not within a day."""
+        place = self._places[_SERVICE if by == BY_SERVICE else _EMERGENCY if by == BY_EMERGENCY else _OVERRIDE]
+        return place.next_s if place.next_s <= 86400 else UNKNOWN
 
     def leaving_ramp_ms(self, by: int, index: int) -> int:
         """Return the ramp with which a cause is left for a lower one (TALQ, rampFromLevelTime)."""

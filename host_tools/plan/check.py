@@ -4,6 +4,7 @@ Lamps with the same plan, place and zone are played once. Sensors say nothing in
 no neighbour, no outside source; a photocell, where a program has one, says dark from sunset to sunrise.
 """
 
+import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -28,6 +29,11 @@ from .zones import zone_info
 DAY_LIT_MIN = timedelta(minutes=15)
 GAP_MIN = timedelta(hours=1)
 SEVERITIES = ("error", "warning", "note")
+# Of a lamp's settings those that can change a level in a year in which nobody passes.
+_DECIDING = (
+    "guard_permille", "is_derogated", "driver_minimum_permille", "quiet_ms", "has_photocell", "volume_one_per_h",
+    "volume_two_per_h", "volume_one_permille", "volume_two_permille",
+)  # fmt: skip
 _BY_ASTRO = (layout.PERIOD_ASTRO_CLOCK, layout.PERIOD_ASTRO_AND_SENSOR)
 
 
@@ -44,7 +50,8 @@ class Checker:
         self.groups: dict[Any, list[str]] = {}
         for lamp_id in site.lamps:
             plan, config = site.lamp_plan(lamp_id), site.lamp_config(lamp_id)
-            key = (encode(plan), tuple(plan.names), tuple(config["place"]), tuple(config["zone"]))
+            own = json.dumps({name: config["config"][name] for name in _DECIDING})
+            key = (encode(plan), tuple(plan.names), tuple(config["place"]), tuple(config["zone"]), own)
             self.groups.setdefault(key, []).append(lamp_id)
 
     def findings(self) -> Iterator[Finding]:
@@ -61,9 +68,25 @@ class Checker:
             plan, config = self.site.lamp_plan(lamps[0]), self.site.lamp_config(lamps[0])
             made = play_year(plan, config, self.zone, self.year)
             self.plays += 1
-            for finding in plan_findings(made):
+            for finding in (*plan_findings(made), *guard_findings(made, config["config"])):
                 yield replace(finding, lamps=tuple(lamps))
             yield from self._law(made, lamps)
+        yield from self._derogations()
+
+    def _derogations(self) -> Iterator[Finding]:
+        """Each derogation is said in each report, with its lamps (lighting.md, F4)."""
+        lamps: dict[str, list[str]] = {}
+        for lamp_id, lamp in self.site.lamps.items():
+            if lamp.limits is not None and self.site.limits[lamp.limits].derogation is not None:
+                lamps.setdefault(lamp.limits, []).append(lamp_id)
+        for name, ids in lamps.items():
+            limits = self.site.limits[name]
+            yield Finding(
+                "note", "derogation", tuple(ids), None,
+                f"limits {name}: levels below the class guard {limits.guard / 10:g} % are allowed by derogation: "
+                f"{limits.derogation}",
+                "none needed while it is in force; remove it when it ends",
+            )  # fmt: skip
 
     def _law(self, made: YearPlay, lamps: Sequence[str]) -> Iterator[Finding]:
         if self.site.zone_name not in self.law.zones:
@@ -92,6 +115,34 @@ def plan_findings(made: YearPlay) -> Iterator[Finding]:
             "note", "unplayed", (), None, "a ValueActivePeriod was played with no outside source and a photocell alone",
             "play a night of your own: plan show --events",
         )  # fmt: skip
+
+
+def guard_findings(made: YearPlay, config: dict[str, Any]) -> Iterator[Finding]:
+    """Yield the levels that the class guard hides, lamps left out. A derogation lets them be seen."""
+    guard = config["guard_permille"]
+    if config["is_derogated"]:
+        return
+    words, plan = made.play.words, made.plan
+    hidden: dict[str, int] = {}
+    for span in made.spans:
+        if span.program == layout.NO_PROGRAM:
+            hidden.setdefault("the default light state", plan.default_level_permille)
+        elif span.is_active:
+            is_astro = span.astro >= 0 and span.level_permille != span.fixed_permille
+            who = words.astro(span.program, span.astro) if is_astro else words.fixed(*span.fixed)
+            hidden[who] = min(span.level_permille, hidden.get(who, layout.LEVEL_MAX))
+    for program, index in _controls(made, "dynamic", {span.program for span in made.spans}):
+        control = plan.programs[program].dynamic[index]
+        if control.kind == layout.DYNAMIC_FIXED and control.operation in (layout.EFFECT_SET, layout.EFFECT_MIN):
+            hidden[words.dynamic(program, index)] = control.level_permille
+    hidden["the fail-safe level"] = plan.failsafe_level_permille
+    for who, level in hidden.items():
+        if 0 < level < guard:
+            yield Finding(
+                "warning", "guard", (), None,
+                f"level {level / 10:g} % of {who} lies under the guard {guard / 10:g} %: it will never be seen",
+                "declare a derogation or raise it",
+            )  # fmt: skip
 
 
 def _unused(made: YearPlay) -> Iterator[Finding]:

@@ -7,8 +7,9 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from .program import ControlProgram, clock_text
-from .site import Lamp, Site
+from .site import SETS, Lamp, Site
 from .site_calendar import Calendar
+from .site_lamp import NightWithoutClock, Presence
 from .site_limits import Limits
 from .site_text import level_text, period_words, program_words, rule_words, tenths_text
 
@@ -86,7 +87,8 @@ def _lamp(old: Site, new: Site, lamp_id: str) -> list[str]:
     ]
     if old.luminaires[before.luminaire] != new.luminaires[after.luminaire]:
         changes.append(f"luminaire {after.luminaire}: {_curve(old, before.luminaire)} → {_curve(new, after.luminaire)}")
-    changes += _limits(before.limits, old.lamp_limits(lamp_id), after.limits, new.lamp_limits(lamp_id))
+    for kind in SETS:
+        changes += _set(old, new, lamp_id, kind)
     changes += _changed("neighbours", _neighbours(before.neighbours), _neighbours(after.neighbours))
     changes += _calendar(old, before.calendar, new, after.calendar)
     if not changes:
@@ -121,31 +123,51 @@ def _neighbours(neighbours: dict[str, int]) -> str:
     return ", ".join(f"{name} {poles:+}" for name, poles in sorted(neighbours.items())) or "none"
 
 
-def _limits(old_name: str | None, old: Limits, new_name: str | None, new: Limits) -> list[str]:
-    changes = _changed("limits", old_name or "none", new_name or "none")
-    before, after = old.model_dump(by_alias=True), new.model_dump(by_alias=True)
+def _set(old: Site, new: Site, lamp_id: str, kind: str) -> list[str]:
+    """Say how a named set of a kind of `SETS` differs; what a lamp does not name has its defaults."""
+    old_name, new_name = getattr(old.lamps[lamp_id], kind), getattr(new.lamps[lamp_id], kind)
+    changes = _changed(kind, old_name or "none", new_name or "none")
+    # A lamp without a meter, or without baselines, has no default of one.
+    defaults = {"limits": Limits(), "presence": Presence(), "night_without_clock": NightWithoutClock()}
+    sets = [site.lamp_set(lamp_id, kind) or defaults.get(kind) for site in (old, new)]
+    dumps = [found.model_dump(by_alias=True) for found in sets if found is not None]
+    if len(dumps) < len(sets):
+        return changes
+    before, after = dumps
     for key, value in after.items():
         if before[key] != value:
-            changes.append(f"limits {new_name or 'none'}: {key} {_limit(key, before[key])} → {_limit(key, value)}")
+            changes.append(f"{kind} {new_name or 'none'}: {key} {_part(key, before[key])} → {_part(key, value)}")
     return changes
 
 
-_LIMIT_TEXTS: dict[str, Callable[[int], str]] = {
-    **dict.fromkeys(("guard", "driver_minimum", "virtual_power_output", "floor", "output"), level_text),
+_PART_TEXTS: dict[str, Callable[[int], str]] = {
+    **dict.fromkeys(
+        ("guard", "driver_minimum", "virtual_power_output", "floor", "output", "level", "share", "dim", "power_factor"),
+        level_text,
+    ),
     **dict.fromkeys(("start", "full", "shutdown", "hysteresis"), lambda value: f"{value / 10:g} °C"),
-    **dict.fromkeys(("min_on", "min_off", "off_delay", "quiet"), lambda value: f"{value / 1000:g} s"),
+    **dict.fromkeys(
+        ("min_on", "min_off", "off_delay", "quiet", "hold", "repeat", "period"), lambda value: f"{value / 1000:g} s"
+    ),
+    **dict.fromkeys(("power_low", "power_high", "unlit_power"), lambda value: f"{value / 1000:g} W"),
+    **dict.fromkeys(("from", "to"), lambda value: _short(clock_text(value))),
+    **dict.fromkeys(("light_ahead", "photocell", "feeder_switched"), lambda value: "yes" if value else "no"),
+    **dict.fromkeys(("supply.lost", "supply.low", "supply.high"), lambda value: f"{value / 10:g} V"),
+    **dict.fromkeys(("current.low", "current.high"), lambda value: f"{value} mA"),
+    "below": lambda value: f"{value} per h",
     "hours": lambda value: f"{value} h",
 }
 
 
-def _limit(key: str, value: Any) -> str:
+def _part(key: str, value: Any) -> str:
     if value is None or value == []:
         return "none"
     if isinstance(value, dict):
-        return f"({', '.join(f'{name} {_limit(name, part)}' for name, part in value.items())})"
+        scope = f"{key}." if key in ("supply", "current") else ""
+        return f"({', '.join(f'{name} {_part(scope + name, part)}' for name, part in value.items())})"
     if isinstance(value, list):
-        return f"[{', '.join(_limit(key, part) for part in value)}]"
-    return _LIMIT_TEXTS.get(key, str)(value)
+        return f"[{', '.join(_part(key, part) for part in value)}]"
+    return _PART_TEXTS.get(key, str)(value)
 
 
 def _calendar(old: Site, old_name: str | None, new: Site, new_name: str | None) -> list[str]:

@@ -1,7 +1,7 @@
 """Events that reach a lamp in a played night: a CSV file ``utc,kind,value``, in order of time.
 
 presence, neighbour: 0 or 1 · lux: 0 … 1000000 or none · external: 0 … 1000 permille or none · local: 0 … 100 percent or
-none · temperature: °C, read but not used yet · clock: good, held, unknown, or the UTC time that the clock is set to ·
+none · temperature: of the driver, °C · clock: good, held, unknown, or the UTC time that the clock is set to ·
 override: TALQ's OverrideCommand or Command as JSON, null to resume. All after the second comma is the value, so JSON
 may stand there as it is, or quoted as CSV has it.
 """

@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from firmware.control import limits, reasons
 from firmware.control import plan_format as layout
-from firmware.control import reasons
 from firmware.control.calendar_rules import Calendar
 from firmware.control.civil import SECONDS_PER_DAY, day_number
 from firmware.control.config import Config
 from firmware.control.controller import Controller
+from firmware.control.derating import UNKNOWN_DC
 from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.schedule import Schedule
@@ -54,6 +55,11 @@ _BY = {
     reasons.BY_SERVICE: "service",
     reasons.BY_CLOCK: "no clock",
     reasons.BY_TEMPERATURE: "temperature",
+}
+_LIMITED = {
+    limits.GUARD: "lifted by the class guard",
+    limits.DRIVER_MINIMUM: "lifted to the driver's minimum",
+    limits.THERMAL: "lowered by heat",
 }
 _CHANNEL_NAMES = {number: name for name, number in CHANNELS.items()}
 _EVENT_NAMES = {number: name for name, number in EVENTS.items()}
@@ -96,18 +102,20 @@ class LampPlay:
         self.since_ms = 0
         self.plan = Plan(data)
         self.seen = seen or Seen()
-        self.controller = Controller(
-            Config(
-                config["zone"],
-                latitude,
-                longitude,
-                config["levels"],
-                config["powers"],
-                config["standby"],
-                config["start"],
-            ),
-            self.plan,
+        core = Config(
+            config["zone"],
+            latitude,
+            longitude,
+            config["levels"],
+            config["powers"],
+            config["standby"],
+            config["start"],
         )
+        for name, value in config.get("config", {}).items():
+            setattr(core, name, value)
+        self.controller = Controller(core, self.plan)
+        # What of the limits shows in the level that holds: in words, "" for nothing.
+        self.limited = ""
         self.words = PlanWords(Plan(data), plan.names, ZoneRule(config["zone"]))
         self._start_ms = (start - EPOCH) // timedelta(milliseconds=1)
         self._ahead_ms = 0
@@ -124,7 +132,10 @@ class LampPlay:
         now.day, now.second, now.ms = ms // DAY_MS, ms % DAY_MS // 1000, ms % 1000
         made = []
         while self.controller.step(now, self.seen):
+            self._note_limits()
             made.append(self.point())
+        if not self.controller.output.flicker.is_waiting:
+            self._note_limits()
         if self.controller.since_ms != self._since_tick:
             self._since_tick = self.controller.since_ms
             self.since_ms = self.t_ms - ticks_diff(now.ticks_ms, self._since_tick)
@@ -181,7 +192,17 @@ class LampPlay:
         )
 
     def who(self) -> str:
-        """Return in words who has decided what holds now."""
+        """Return in words who has decided what holds now, and which limit shows in it."""
+        return f"{self._decider()}, {self.limited}" if self.limited else self._decider()
+
+    def _note_limits(self) -> None:
+        """Take over what the last level that was not refused by the quiet owes to the limits."""
+        found = self.controller.output.limits
+        self.limited = _LIMITED.get(found.which, "")
+        if not self.limited and found.is_below_guard and found.is_derogated:
+            self.limited = f"below the class guard {found.guard_permille / 10:g} % by derogation"
+
+    def _decider(self) -> str:
         controller = self.controller
         if controller.by in _BY:
             return _BY[controller.by]
@@ -196,9 +217,10 @@ class LampPlay:
         if event.kind == "clock":
             self._take_clock(value)
             return
-        if event.kind == "temperature":
-            return
         seen.changes += 1
+        if event.kind == "temperature":
+            seen.temperature_dc = UNKNOWN_DC if value is None else round(float(str(value)) * 10)
+            return
         if event.kind == "override":
             assert isinstance(value, Override)
             command = seen.command

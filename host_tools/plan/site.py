@@ -3,7 +3,7 @@
 Everything wrong with a file is reported at once, each with its path in the file, the reason and the remedy.
 
 ``load_site(path)`` returns a `Site`; ``site.lamp_plan(id)`` the plan of a lamp, ``site.plan_bytes(id)`` its bytes,
-``site.lamp_config(id)`` what else its node must know, in integers.
+``site.lamp_config(id)`` what else its node must know, as a record of `sim.lamp_replay` has it.
 """
 
 import difflib
@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +20,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from firmware.control import plan_format as layout
+from firmware.control.bubble import NEIGHBOURS_MAX
 from firmware.control.plan_verify import PlanError
 from firmware.control.power import KNOTS_MAX
 
 from . import encode, units
 from .program import ControlProgram, Strict
 from .site_calendar import Calendar
+from .site_lamp import Baselines, Meter, NightWithoutClock, Presence
 from .site_limits import Limits, LitPermille, Name
 from .yaml_text import TextError, read_yaml
 from .zones import ZoneError, ZoneIntegers, compile_zone
@@ -35,8 +38,13 @@ CATEGORIES = (
     "event", "worksite",
 )  # fmt: skip
 LAMPS_MAX = 10_000
-NEIGHBOURS_MAX = 16
 POLES_MAX = 8
+
+# The named sets that a lamp may name, each under the key of its kind, and what one of them is called.
+SETS = {
+    "limits": "set of limits", "presence": "set of presence", "night_without_clock": "night without clock",
+    "meter": "meter", "baselines": "set of baselines",
+}  # fmt: skip
 
 _LAMP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -132,13 +140,18 @@ class Activity(Strict):
 class Lamp(Strict):
     """One lamp output. Levels in permille, ramp in tenths of a second; ``neighbours``: poles after (before: < 0).
 
-    Without ``calendar`` the default light state holds always; without ``limits`` the defaults of `Limits` do.
+    Without ``calendar`` the default light state holds always; without ``limits`` or ``presence`` their defaults do;
+    without ``meter`` nothing is judged by power, without ``baselines`` nothing is compared.
     """
 
     calendar: str | None = None
     luminaire: str
     category: Annotated[str, BeforeValidator(_category)]
     limits: str | None = None
+    presence: str | None = None
+    night_without_clock: str | None = None
+    meter: str | None = None
+    baselines: str | None = None
     activity: Activity | None = None
     defaultLightState: units.LevelPermille = 1000
     defaultRamp: units.RampDs = 20
@@ -165,6 +178,10 @@ class SiteFile(Strict):
     programs: dict[Name, ControlProgram] = Field(default={})
     calendars: dict[Name, Calendar] = Field(default={})
     limits: dict[Name, Limits] = Field(default={})
+    presence: dict[Name, Presence] = Field(default={})
+    night_without_clock: dict[Name, NightWithoutClock] = Field(default={})
+    meter: dict[Name, Meter] = Field(default={})
+    baselines: dict[Name, Baselines] = Field(default={})
     lamps: dict[LampId, Lamp] = Field(min_length=1, max_length=LAMPS_MAX)
     groups: dict[Name, list[str]] = Field(default={})
 
@@ -235,6 +252,11 @@ class Site:
         name = self.lamps[lamp_id].limits
         return self.limits[name] if name is not None else Limits()
 
+    def lamp_set(self, lamp_id: str, kind: str) -> Any:
+        """Return the set of a kind of `SETS` that a lamp names, None for none. Raises KeyError for no lamp."""
+        name = getattr(self.lamps[lamp_id], kind)
+        return getattr(self.parts, kind)[name] if name is not None else None
+
     def lamp_plan(self, lamp_id: str) -> encode.LampPlan:
         """Return the plan of a lamp: the programs that its calendar uses, in the site's order; ``names``: their ids.
 
@@ -247,16 +269,18 @@ class Site:
         return encode.encode(self.lamp_plan(lamp_id))
 
     def lamp_config(self, lamp_id: str) -> dict[str, Any]:
-        """Return what a lamp's node must know beside its plan, as ints and lists of ints.
+        """Return what a lamp's node must know beside its plan: integers, true and false, null, and lists of those.
 
         ``zone``, ``place`` [udeg, udeg], ``levels`` (permille), ``powers`` (mW), ``standby`` (mW) and ``start`` (the
         fail-safe level, permille: what the launcher puts the lamp to) are those of a record of `sim.lamp_replay`;
-        ``limits`` those of `Limits.compiled`; ``number`` counts the site's lamps from 0, and ``neighbours`` are pairs
-        of such a number and of poles. Raises KeyError for no lamp.
+        so is ``config``, all that `firmware.control.config.Config` has beside them. On the air a lamp is its place in
+        the site, from 1 on. Raises KeyError for no lamp.
         """
         lamp = self.lamps[lamp_id]
         luminaire = self.luminaires[lamp.luminaire]
-        numbers = {name: number for number, name in enumerate(self.lamps)}
+        ids = self._air_ids
+        presence, night = self.lamp_set(lamp_id, "presence"), self.lamp_set(lamp_id, "night_without_clock")
+        meter, baselines = self.lamp_set(lamp_id, "meter"), self.lamp_set(lamp_id, "baselines")
         return {
             "zone": list(self.zone),
             "place": list(self.lamp_place(lamp_id)),
@@ -264,10 +288,20 @@ class Site:
             "powers": [knot.power for knot in luminaire.power_curve],
             "standby": luminaire.standby,
             "start": lamp.failSafe,
-            "limits": self.lamp_limits(lamp_id).compiled(),
-            "number": numbers[lamp_id],
-            "neighbours": sorted([numbers[name], poles] for name, poles in lamp.neighbours.items()),
+            "config": {
+                **self.lamp_limits(lamp_id).config(),
+                **(presence or Presence()).config(),
+                **(night or NightWithoutClock()).config(),
+                "own_id": ids[lamp_id],
+                "neighbours": sorted([ids[name], poles] for name, poles in lamp.neighbours.items()),
+                "meter_limits": meter.config() if meter else None,
+                "baselines": baselines.config() if baselines else None,
+            },
         }
+
+    @cached_property
+    def _air_ids(self) -> dict[str, int]:
+        return {name: number for number, name in enumerate(self.lamps, 1)}
 
 
 def load_site(path: Path) -> Site:
@@ -398,9 +432,8 @@ def _reference_problems(tree: dict[str, Any]) -> list[Problem]:
     for lamp_id, lamp in _part(tree, "lamps").items():
         if not isinstance(lamp, dict):
             continue
-        for key, kind in (("calendar", "calendars"), ("luminaire", "luminaires"), ("limits", "limits")):
-            one = "set of limits" if key == "limits" else key
-            look_up(lamp.get(key), kind, one, f"lamps.{lamp_id}.{key}")
+        for key, kind in (("calendar", "calendars"), ("luminaire", "luminaires"), *((name, name) for name in SETS)):
+            look_up(lamp.get(key), kind, SETS.get(key, key), f"lamps.{lamp_id}.{key}")
         for name in _part(lamp, "neighbours"):
             path = f"lamps.{lamp_id}.neighbours.{name}"
             look_up(name, "lamps", "lamp", path)
@@ -508,7 +541,7 @@ def _warnings(parts: SiteFile) -> list[Problem]:
     used: dict[str, set[Any]] = {
         "calendars": {lamp.calendar for lamp in parts.lamps.values()},
         "luminaires": {lamp.luminaire for lamp in parts.lamps.values()},
-        "limits": {lamp.limits for lamp in parts.lamps.values()},
+        **{kind: {getattr(lamp, kind) for lamp in parts.lamps.values()} for kind in SETS},
         "programs": {name for calendar in parts.calendars.values() for name in calendar.programs_used()},
     }
     for kind, names in used.items():

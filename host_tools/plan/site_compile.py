@@ -17,7 +17,7 @@ from firmware.control import plan_format as layout
 from .site import Site
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
 
 
 class OutError(ValueError):
@@ -27,7 +27,7 @@ class OutError(ValueError):
 def compiled_files(site: Site) -> dict[str, bytes]:
     """Return the name and content of every file, `MANIFEST` last.
 
-    ``signature`` in the manifest is null: plans are not signed yet.
+    ``signature`` in the manifest is null: plans are not signed yet. ``derogation``: see `derogation_of`.
     """
     files: dict[str, bytes] = {}
     lamps: dict[str, Any] = {}
@@ -38,6 +38,7 @@ def compiled_files(site: Site) -> dict[str, bytes]:
         files[f"{lamp_id}.json"] = config
         lamps[lamp_id] = {
             "config": {"sha256": _sha256(config), "size": len(config)},
+            "derogation": derogation_of(site, lamp_id),
             "plan": {"sha256": _sha256(plan), "size": len(plan)},
             "programs": list(site.lamp_plan(lamp_id).names),
         }
@@ -53,6 +54,14 @@ def compiled_files(site: Site) -> dict[str, bytes]:
         }
     )
     return files
+
+
+def derogation_of(site: Site, lamp_id: str) -> dict[str, Any] | None:
+    """Return by which decision a lamp may go below its class guard, and the guard; None where it may not."""
+    limits = site.lamp_limits(lamp_id)
+    if limits.derogation is None:
+        return None
+    return {"by": limits.derogation, "guard_permille": limits.guard}
 
 
 def write_files(files: dict[str, bytes], out: Path) -> None:

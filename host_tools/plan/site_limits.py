@@ -5,13 +5,17 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
+from firmware.control.flux import KNOTS_MAX
+
 from .program import Strict
 from .units import DurationMs, LevelPermille, quantity
 
 QUIET_MIN_MS, QUIET_MAX_MS = 10_000, 600_000
 RELAY_MAX_MS = 3_600_000
 HOURS_MAX = 200_000
-OUTPUTS_MAX = 16
+# What `Output` of the control core holds: virtual power output from 10 % on; the level of thermal shutdown.
+OUTPUT_MIN_PERMILLE = 100
+PROTECTION_PERMILLE = 100
 TEMPERATURE_MIN_DC, TEMPERATURE_MAX_DC = -400, 1500
 HYSTERESIS_MIN_DC, HYSTERESIS_MAX_DC = 10, 300
 
@@ -74,7 +78,7 @@ RelayMs = Annotated[DurationMs, _bounded(0, RELAY_MAX_MS, "0 s to 1 h")]
 
 
 class Output(Strict):
-    """From ``hours`` of burning on, full light is ``output`` of what the luminaire could give."""
+    """At ``hours`` of burning full light takes ``output`` of what the driver can give; linear from one to the next."""
 
     hours: BurningHours
     output: LitPermille
@@ -98,6 +102,8 @@ class Thermal(Strict):
             raise ValueError("start, full and shutdown must ascend: put them in order")
         if self.hysteresis > self.shutdown - self.start:
             raise ValueError("hysteresis is larger than from start to shutdown: make it smaller")
+        if self.floor < PROTECTION_PERMILLE:
+            raise ValueError("floor lies below 10 %, the level after shutdown: raise it")
         return self
 
 
@@ -110,9 +116,10 @@ class Relay(Strict):
 
 
 class Limits(Strict):
-    """A named set of limits. ``class`` and ``derogation`` are for people and checks, the rest is for the node.
+    """A named set of limits. ``class`` is for people, the rest is for the node.
 
-    ``guard``: the least level in a lit road, permille (0: none). ``virtual_power_output``: what 100 % means.
+    ``guard``: the least level in a lit road, permille of the class's full light (0: none). ``derogation``: by which
+    decision a program may go lower; each report shows it. ``virtual_power_output``: what 100 % means.
     """
 
     class_: Name | None = Field(default=None, alias="class")
@@ -120,7 +127,7 @@ class Limits(Strict):
     derogation: Name | None = None
     driver_minimum: LevelPermille = 0
     virtual_power_output: LitPermille = 1000
-    constant_light_output: list[Output] = Field(default=[], max_length=OUTPUTS_MAX)
+    constant_light_output: list[Output] = Field(default=[], max_length=KNOTS_MAX)
     thermal: Thermal | None = None
     relay: Relay | None = None
     quiet: QuietMs = QUIET_MIN_MS
@@ -128,9 +135,12 @@ class Limits(Strict):
     @model_validator(mode="after")
     def _order(self) -> "Limits":
         reasons = []
-        for name, value in (("guard", self.guard), ("driver_minimum", self.driver_minimum)):
-            if value > self.virtual_power_output:
-                reasons.append(f"{name} lies above virtual_power_output, which no level exceeds: lower {name}")
+        if self.virtual_power_output < OUTPUT_MIN_PERMILLE:
+            reasons.append("virtual_power_output lies below 10 %: choose a smaller luminaire")
+        if self.driver_minimum > self.virtual_power_output:
+            reasons.append(
+                "driver_minimum lies above virtual_power_output, which no level exceeds: lower driver_minimum"
+            )
         outputs = self.constant_light_output
         if outputs and outputs[0].hours:
             reasons.append("constant_light_output must begin at 0 h: add the output of the new luminaire")
@@ -144,17 +154,20 @@ class Limits(Strict):
             raise ValueError("; ".join(reasons))
         return self
 
-    def compiled(self) -> dict[str, Any]:
-        """Return what the node needs, in permille, ms, tenths of °C and hours; a part that is not given is empty."""
+    def config(self) -> dict[str, Any]:
+        """Return what it is in the words of `firmware.control.config.Config`; None: there is none."""
         thermal, relay = self.thermal, self.relay
+        knots = [(entry.hours, entry.output) for entry in self.constant_light_output] or [(0, 1000)]
         return {
-            "constant_light_output": [[entry.hours, entry.output] for entry in self.constant_light_output],
-            "driver_minimum": self.driver_minimum,
-            "guard": self.guard,
-            "quiet": self.quiet,
-            "relay": [relay.min_on, relay.min_off, relay.off_delay] if relay else [],
-            "thermal": (
-                [thermal.start, thermal.full, thermal.floor, thermal.shutdown, thermal.hysteresis] if thermal else []
+            "guard_permille": self.guard,
+            "is_derogated": self.derogation is not None,
+            "driver_minimum_permille": max(self.driver_minimum, 1),
+            "derating": (
+                [thermal.start, thermal.full, thermal.floor, thermal.shutdown, thermal.hysteresis] if thermal else None
             ),
-            "virtual_power_output": self.virtual_power_output,
+            "quiet_ms": self.quiet,
+            "flux_hours": [hours for hours, _ in knots],
+            "flux_needs_permille": [need for _, need in knots],
+            "maximum_permille": self.virtual_power_output,
+            "relay": [relay.min_on, relay.min_off, relay.off_delay] if relay else None,
         }

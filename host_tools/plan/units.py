@@ -59,6 +59,13 @@ def time_of_day(text: Any) -> int:
     return int(hours) * 3600 + int(minutes) * 60 + int(seconds or 0)
 
 
+def whole(text: Any) -> int:
+    """Return a whole number that has no unit, as a count of poles has none."""
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,6}", text):
+        raise ValueError(f"{text!r} is not a whole number: write it like 40")
+    return int(text)
+
+
 _TIME_UNITS = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000}
 _RAMP_UNITS = {"s": 10, "min": 600}
 

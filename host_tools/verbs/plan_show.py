@@ -3,10 +3,12 @@
 Both play the lamp's plan through the control core; neither decides anything itself. ``cli.py`` registers the functions.
 
 The JSON of ``plan show`` is stable: {"node", "night", "zone", "points": [{"utc", "local", "level_permille", "ramp_ms",
-"reason", "by", "until"}]}. A point is a decision: at ``utc`` the lamp starts for ``level_permille``, there after
-``ramp_ms``. The first point is the state found at local noon. ``reason`` is TALQ's word (default, override, sensor,
-program) or ours (inactive, failsafe, protection); ``by`` says which program and control. ``until``: UTC of the next
-decision if nothing else happens, null where none comes within 24 h.
+"reason", "by", "until"}], "derogation": null or {"by", "guard_permille"}}. A point is a decision: at ``utc`` the lamp
+starts for ``level_permille``, there after ``ramp_ms``. The first point is the state found at local noon. ``reason`` is
+TALQ's word (default, override, sensor, program) or ours (inactive, failsafe, protection); ``by`` says which program and
+control, and which limit shows in the level (class guard, driver's minimum, heat, a derogation). ``until``: UTC of the
+next decision if nothing else happens, null where none comes within 24 h. ``derogation``: by which decision the lamp may
+go below its class guard.
 """
 
 import difflib
@@ -38,6 +40,7 @@ from host_tools.plan.play import (
 )
 from host_tools.plan.play import REASONS as REASON_WORDS
 from host_tools.plan.site import Problem, Site, SiteError, load_site
+from host_tools.plan.site_compile import derogation_of
 from host_tools.plan.zones import zone_info
 
 # Events further from the night than this are a mistake in a date.
@@ -88,9 +91,12 @@ def show(
     except InputError as error:
         fail(error)
     if as_json:
-        print(json.dumps(night_json(node, day, zone, points), indent=1, ensure_ascii=False))
+        tree = night_json(node, day, zone, points, derogation_of(loaded, node))
+        print(json.dumps(tree, indent=1, ensure_ascii=False))
         return
     Console().print(night_table(node, day, zone, points))
+    for line in derogation_lines(loaded, node):
+        Console().print(line, markup=False, highlight=False, soft_wrap=True)
     if png is not None:
         Console().print(f"Drew {escape(str(png))}", soft_wrap=True)
 
@@ -116,7 +122,7 @@ def explain(
         play = LampPlay(loaded.lamp_plan(node), loaded.lamp_config(node), start_of(moment, seen))
     except InputError as error:
         fail(error)
-    print(explanation(play, seen, node, moment, zone))
+    print("\n".join([explanation(play, seen, node, moment, zone), *derogation_lines(loaded, node)]))
 
 
 def explanation(play: LampPlay, events: Sequence[Event], node: str, moment: datetime, zone: ZoneInfo) -> str:
@@ -143,6 +149,12 @@ def explanation(play: LampPlay, events: Sequence[Event], node: str, moment: date
             f"  next   {percent(following.level_permille)}{ramp}, {following.reason}: {following.by}",
         ]
     return "\n".join(lines)
+
+
+def derogation_lines(site: Site, node: str) -> list[str]:
+    """Return in words, where there is one, by which decision a lamp may go below its class guard."""
+    found = derogation_of(site, node)
+    return [f"  derogation from the class guard {percent(found['guard_permille'])}: {found['by']}"] if found else []
 
 
 def instant(text: str, zone: ZoneInfo) -> datetime:
@@ -178,7 +190,9 @@ def instant(text: str, zone: ZoneInfo) -> datetime:
     return readings[0]
 
 
-def night_json(node: str, night: date, zone: ZoneInfo, points: Sequence[Point]) -> dict[str, Any]:
+def night_json(
+    node: str, night: date, zone: ZoneInfo, points: Sequence[Point], derogation: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return the documented JSON of a night."""
     return {
         "node": node,
@@ -196,6 +210,7 @@ def night_json(node: str, night: date, zone: ZoneInfo, points: Sequence[Point]) 
             }
             for point in points
         ],
+        "derogation": derogation,
     }
 
 

@@ -200,6 +200,9 @@ class Oracle:
             elif value > period.off_level:
                 self._dark[i] = False
             return self._dark[i]
+        if value == -1 and period.channel == 2:
+            # Who asks for nothing asks for no light.
+            value = 0
         state = period.on_level
         answers = (value == state, value != state, value >= state, value > state, value <= state, value < state)
         return value == -1 or answers[period.operator]

@@ -260,10 +260,9 @@ class Lamp(RuleBasedStateMachine):
         wanted = self.oracle.judge(self.t_ms, world)
         if world.cap > 0 and wanted.reason == oracle.FAILSAFE and world.lux < 0:
             assert lamp.level_permille >= 1, "the lamp fails lit"
-        if lamp.output.flicker.is_waiting:
+        if lamp.output.flicker.is_waiting and not {wanted.reason, lamp.reason} & URGENT:
             # For ten seconds at most, the former cause still explains the light that there is.
             assert ticks_diff(lamp.output.flicker.due_ms, self.now.ticks_ms) <= QUIET_MS
-            assert not {wanted.reason, lamp.reason} & URGENT or not self.is_simple
             return
         is_upper = wanted.reason in (oracle.OVERRIDE, oracle.FAILSAFE)
         if not self.is_simple and not is_upper:

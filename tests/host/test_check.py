@@ -225,6 +225,50 @@ def test_more_rules_than_a_plan_has_programs(found):
     assert [finding.what.split(" decides")[0] for finding in findings] == ["calendar rule 31 (q)"]
 
 
+def guarded(tmp_path, limits: str, program: str) -> list[Finding]:
+    """Check a site whose one road has limits; what is not about the guard is left out."""
+    text = site_text(f"  p: {program}", lamps="L001: {category: road, limits: road}")
+    file = tmp_path / "site.yaml"
+    file.write_text(text.replace("lamps:\n", f"limits:\n  road: {limits}\nlamps:\n"), encoding="utf-8")
+    findings = check_site(load_site(file), 2026, load_law())[0]
+    return [finding for finding in findings if finding.kind in ("guard", "derogation")]
+
+
+LOW = (
+    f"{{activePeriods: {ASTRO}, fixedTimeControls: [{{startTime: 05:00, state: 0 %}}, {{startTime: 12:00, state: "
+    "100 %}, {startTime: 23:00, state: 20 %}], dynamicControls: [{operation: Min, state: 30 %}]}"
+)
+
+
+def test_a_level_that_the_guard_hides(tmp_path):
+    """A town that pays for a level under the class never gets it: said once a control; 0 % is a decision and stays."""
+    findings = guarded(tmp_path, "{guard: 40 %}", LOW)
+    assert [(finding.severity, finding.lamps, finding.what) for finding in findings] == [
+        ("warning", ("L001",), f"level {what} lies under the guard 40 %: it will never be seen")
+        for what in ("20 % of p: fixed 23:00", "30 % of p: dynamic 1 (presence)")
+    ]
+    assert findings[0].remedy == "declare a derogation or raise it"
+    assert guarded(tmp_path, "{guard: 20 %}", LOW) == []
+
+
+def test_a_derogation_is_in_each_report(tmp_path):
+    """Going below the class is allowed where it is declared, and declared means: read by everybody, each time."""
+    findings = guarded(tmp_path, "{guard: 40 %, derogation: arrêté 2026-014}", LOW)
+    assert [(finding.severity, finding.kind, finding.lamps) for finding in findings] == [
+        ("note", "derogation", ("L001",))
+    ]
+    assert "40 %" in findings[0].what and "arrêté 2026-014" in findings[0].what
+
+
+def test_lamps_that_differ_in_the_guard_are_played_apart(tmp_path):
+    """One lamp's guard must not be judged by another's."""
+    text = site_text(f"  p: {LOW}", lamps="L001: {category: road, limits: a}; L002: {category: road}")
+    file = tmp_path / "site.yaml"
+    file.write_text(text.replace("lamps:\n", "limits:\n  a: {guard: 40 %}\nlamps:\n"), encoding="utf-8")
+    findings, plays = check_site(load_site(file), 2026, load_law())
+    assert plays == 2 and {one.lamps for one in findings if one.kind == "guard"} == {("L001",)}
+
+
 def test_switching_times_in_the_changed_hour(found):
     """02:30 does not exist in the night of March and comes twice in October: the operator is told what happens."""
     program = f"  p: {{activePeriods: {ASTRO}, {EXTINCTION.replace('01:00', '02:30')}}}"

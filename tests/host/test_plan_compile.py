@@ -47,6 +47,11 @@ def test_what_is_written(tmp_path: Path) -> None:
         for kind, end in (("plan", ".plan"), ("config", ".json")):
             data = found[lamp + end]
             assert entry[kind] == {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+        # A town that goes below the class of its road says so wherever its plans go.
+        limits = site.lamp_limits(lamp)
+        assert entry["derogation"] == (
+            {"by": "arrêté municipal 2026-014", "guard_permille": 200} if limits.derogation else None
+        )
         assert Plan(found[f"{lamp}.plan"]).programs == len(entry["programs"])
         assert json.loads(found[f"{lamp}.json"]) == site.lamp_config(lamp)
     plans = {data for name, data in found.items() if name.endswith(".plan")}

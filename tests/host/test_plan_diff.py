@@ -141,6 +141,36 @@ CHANGES: list[tuple[list[tuple[str, Any]], str, list[str]]] = [
         ["limits road: thermal (start 70 °C, full 85 °C, floor 30 %, shutdown 95 °C, hysteresis 5 °C) → none"],
     ),
     ([("limits/road/quiet", "20 s")], "L001", ["limits road: quiet 10 s → 20 s"]),
+    ([("presence/street/hold", "40 s")], "L003", ["presence street: hold 30 s → 40 s"]),
+    ([("presence/street/light_ahead", "yes")], "L003", ["presence street: light_ahead no → yes"]),
+    (
+        [("presence/street/volume", DELETE)],
+        "L003",
+        [
+            "presence street: volume (one_class_down (below 60 per h, share 70 %), two_classes_down (below 30 per h, "
+            "share 50 %)) → none"
+        ],
+    ),
+    (
+        [("lamps/L003/night_without_clock", DELETE)],
+        "L003",
+        [
+            "night_without_clock: cell → none",
+            "night_without_clock none: photocell yes → no",
+            "night_without_clock none: dim 50 % → 0 %",
+        ],
+    ),
+    (
+        [("meter/fleet64/current/low", "30 mA")],
+        "L003",
+        ["meter fleet64: current (low 20 mA, high 600 mA) → (low 30 mA, high 600 mA)"],
+    ),
+    ([("lamps/L003/meter", DELETE)], "L003", ["meter: fleet64 → none"]),
+    (
+        [("baselines/town/extinction/from", "00:00")],
+        "L003",
+        ["baselines town: extinction (from 23:00, to 05:00) → (from 00:00, to 05:00)"],
+    ),
     ([("zone", "Europe/Madrid")], "W001", ["zone: Europe/Paris → Europe/Madrid"]),
     ([("dayOffset", "0 h")], "W001", ["dayOffset: 12 h → 0 h"]),
     ([("lamps/N001", TREE["lamps"]["W001"])], "N001", ["added"]),

@@ -66,7 +66,7 @@ def test_the_json_is_stable_and_complete(site):
     assert result.exit_code == 0
     tree = json.loads(result.output)
     assert (tree["node"], tree["night"], tree["zone"]) == ("L001", "2026-06-21", "Europe/Paris")
-    assert list(tree) == ["node", "night", "zone", "points"]
+    assert list(tree) == ["node", "night", "zone", "points", "derogation"] and tree["derogation"] is None
     assert {tuple(point) for point in tree["points"]} == {
         ("utc", "local", "level_permille", "ramp_ms", "reason", "by", "until")
     }
@@ -91,6 +91,70 @@ def test_the_table_of_a_night(site):
     assert result.exit_code == 0
     for part in ("23:00:00", "20 %", "60 s", "residential: fixed 23:00", "outside its active periods", "Europe/Paris"):
         assert part in result.output
+
+
+def limited(site, limits: str, lamp: str = "L001", *args: object):
+    """Show the lamp with limits, as points, and the table's text."""
+    text = SITE.replace("{calendar: year, luminaire: led,", "{calendar: year, luminaire: led, limits: own,")
+    site.write_text(text.replace("lamps:", f"limits:\n  own: {limits}\nlamps:"), encoding="utf-8")
+    shown = run("show", site, lamp, "--night", "2026-06-21", "--json", *args)
+    assert shown.exit_code == 0, shown.output
+    return json.loads(shown.output), run("show", site, lamp, "--night", "2026-06-21", *args).output
+
+
+def test_the_class_guard_at_work(site):
+    """A resident measures 40 % where the program says 20 %: the answer names the guard, not the program alone."""
+    tree, text = limited(site, "{guard: 40 %}")
+    found = [(point["level_permille"], point["by"]) for point in tree["points"]]
+    assert found[2] == (400, "residential: fixed 23:00, lifted by the class guard") and "40 %" in text
+    assert "lifted" not in found[1][1]
+    result = run("explain", site, "L001", "--at", "2026-06-22T00:30")
+    assert "level  40 %" in result.output and "fixed 23:00, lifted by the class guard" in result.output
+
+
+def test_the_driver_minimum_at_work(site):
+    """Below its minimum a driver flickers: the level that is really told stands in the night, and why."""
+    tree, _ = limited(site, "{driver_minimum: 25 %}")
+    point = tree["points"][2]
+    assert (point["level_permille"], point["by"]) == (250, "residential: fixed 23:00, lifted to the driver's minimum")
+
+
+def test_a_derogation_is_shown(site):
+    """Who goes below the class has a decision to name: it stands under each night and each answer."""
+    tree, text = limited(site, "{guard: 40 %, derogation: arrêté 2026-014}")
+    assert tree["derogation"] == {"by": "arrêté 2026-014", "guard_permille": 400}
+    point = tree["points"][2]
+    assert (point["level_permille"], point["by"]) == (
+        200, "residential: fixed 23:00, below the class guard 40 % by derogation",
+    )  # fmt: skip
+    line = "derogation from the class guard 40 %: arrêté 2026-014"
+    assert line in text and line in run("explain", site, "L001", "--at", "2026-06-22T00:30").output
+
+
+def test_the_quiet_at_work(site):
+    """Two switches of a program within the quiet are one visible change: the second waits, and the table says when."""
+    text = SITE.replace(
+        "      - {startTime: 23:00, state: 20 %, rampToLevelTime: 60 s}\n",
+        "      - {startTime: 23:00, state: 60 %}\n      - {startTime: 23:00:05, state: 20 %}\n",
+    )
+    text = text.replace("{calendar: year, luminaire: led,", "{calendar: year, luminaire: led, limits: own,")
+    site.write_text(text.replace("lamps:", "limits:\n  own: {quiet: 30 s}\nlamps:"), encoding="utf-8")
+    tree = json.loads(run("show", site, "L001", "--night", "2026-06-21", "--json").output)
+    assert [(p["local"][11:19], p["level_permille"]) for p in tree["points"][2:4]] == [
+        ("23:00:00", 600), ("23:00:30", 200),
+    ]  # fmt: skip
+
+
+def test_heat_at_work(site):
+    """A temperature in the events is what the driver reports: the light comes down, and the words say why."""
+    hot = site.parent / "hot.csv"
+    hot.write_text("utc,kind,value\n2026-06-21T20:30:00Z,temperature,77.5\n", encoding="utf-8")
+    thermal = "{thermal: {start: 70 °C, full: 85 °C, floor: 30 %, shutdown: 95 °C, hysteresis: 5 °C}}"
+    tree, _ = limited(site, thermal, "L001", "--events", hot)
+    # Half the way from 70 °C to 85 °C: half the way from 100 % to 30 %.
+    assert [(p["level_permille"], p["by"]) for p in tree["points"]][2] == (
+        650, "residential: fixed 05:00, lowered by heat",
+    )  # fmt: skip
 
 
 def test_the_picture(site):

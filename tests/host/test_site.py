@@ -153,8 +153,13 @@ def test_small_site(tmp_path: Path) -> None:
     config = site.lamp_config("L001")
     assert config["place"] == [43622500, 1463056]
     assert (config["levels"], config["powers"], config["standby"]) == ([100, 1000], [8500, 64000], 500)
-    assert (config["start"], config["number"], config["neighbours"]) == (1000, 0, [[1, 1]])
-    assert config["limits"]["guard"] == 400 and config["limits"]["quiet"] == 10000
+    assert config["start"] == 1000 and set(config) == {
+        "zone", "place", "levels", "powers", "standby", "start", "config",
+    }  # fmt: skip
+    own = config["config"]
+    # On the air a pole is counted from 1: 0 is nobody.
+    assert (own["own_id"], own["neighbours"]) == (1, [[2, 1]])
+    assert (own["guard_permille"], own["is_derogated"], own["quiet_ms"]) == (400, False, 10000)
     plan = site.lamp_plan("L001")
     assert list(plan.names) == ["all", "half", "low"] and plan.default_program == 0
     assert (plan.default_level_permille, plan.default_ramp_ds, plan.failsafe_level_permille) == (1000, 20, 1000)
@@ -172,17 +177,46 @@ def test_every_config_is_integers() -> None:
         if isinstance(value, list):
             for entry in value:
                 check(entry)
-        else:
+        elif value is not None and type(value) is not bool:
             assert type(value) is int and -(2**30) <= value < 2**30
 
     site = load_site(EXAMPLE)
     for lamp in site.lamps:
         config = site.lamp_config(lamp)
         check(config)
-        names = ("levels", "powers", "standby", "start")
-        Controller(
-            Config(config["zone"], *config["place"], *(config[name] for name in names)), Plan(site.plan_bytes(lamp))
-        )
+        core = Config(config["zone"], *config["place"], *(config[n] for n in ("levels", "powers", "standby", "start")))
+        given = {"zone", "latitude_udeg", "longitude_udeg", "levels_permille", "powers_mw", "standby_mw"}
+        assert set(config["config"]) == set(vars(core)) - given - {"start_level_permille"}
+        for name, value in config["config"].items():
+            setattr(core, name, value)
+        Controller(core, Plan(site.plan_bytes(lamp)))
+
+
+def test_a_lamp_reaches_the_core_whole() -> None:
+    """A limit lost between the file and the node is a dark road: by hand, every integer of the lamp that has all."""
+    assert load_site(EXAMPLE).lamp_config("L003")["config"] == {
+        "guard_permille": 200, "is_derogated": True, "driver_minimum_permille": 100,
+        "derating": [700, 850, 300, 950, 50], "quiet_ms": 10_000, "flux_hours": [0, 50_000, 100_000],
+        "flux_needs_permille": [850, 930, 1000], "maximum_permille": 950, "relay": [60_000, 30_000, 10_000],
+        "own_id": 3, "neighbours": [[2, -1], [4, 1], [5, 3]], "hop_limit": 2, "reach": 2, "bubble_hold_ms": 30_000,
+        "bubble_period_ms": 2000, "bubble_repeat_ms": 15_000, "is_light_ahead": False, "volume_one_per_h": 60,
+        "volume_two_per_h": 30, "volume_one_permille": 700, "volume_two_permille": 500, "rises_per_day": 300,
+        "has_photocell": True, "is_feeder_switched": False, "dim_permille": 500,
+        "baselines": [82_800, 18_000, 500, 82_800, 18_000],
+        "meter_limits": [100, 1000, 4480, 48_000, 12_600, 83_000, 500, 500, 1500, 2070, 2530, 500, 20, 600],
+    }  # fmt: skip
+
+
+def test_what_is_not_given_changes_nothing() -> None:
+    """A lamp of which the file says little must behave as the core's own defaults have it."""
+    site = load_site(EXAMPLE)
+    core = vars(Config((0,) * 10, 0, 0, [1000], [1], 0))
+    found = {name: tuple(value) if isinstance(value, list) else value
+             for name, value in site.lamp_config("W001")["config"].items()}  # fmt: skip
+    # A share of the volume that is not used stands for nothing.
+    assert {name: value for name, value in found.items() if core[name] != value} == {
+        "own_id": 10, "volume_one_permille": 1000, "volume_two_permille": 1000,
+    }  # fmt: skip
 
 
 def test_only_the_programs_of_the_calendar(tmp_path: Path) -> None:
@@ -221,6 +255,15 @@ def test_warnings(tmp_path: Path) -> None:
 CONDITION, CONDITION_AT = "calendars/year/rules/1/condition", "calendars.year.rules[1].condition"
 PERIODS = "programs/all/activePeriods"
 THERMAL = {"start": "70 °C", "full": "80 °C", "floor": "30 %", "shutdown": "90 °C", "hysteresis": "5 °C"}
+DOWN = {"two_classes_down": {"below": "30 per h", "share": "50 %"}}
+POINT = {"level": "10 %", "power_low": "4.48 W", "power_high": "12.6 W", "power_factor": "50 %"}
+METER: dict[str, Any] = {
+    "least": POINT,
+    "most": POINT | {"level": "100 %", "power_low": "48 W", "power_high": "83 W"},
+    "unlit_power": "1.5 W",
+    "supply": {"lost": "50 V", "low": "207 V", "high": "253 V"},
+    "current": {"low": "20 mA", "high": "600 mA"},
+}
 WRONG: list[tuple[str, Any, str, str]] = [
     # value put at a path, then: where the problem is reported, and what it says
     ("colour", "red", "colour", "not known"),
@@ -283,7 +326,53 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("calendars/year/rules", [{"program": "all"}] * 33, "calendars.year.rules", "at most 32"),
     ("limits/road/guard", "40", "limits.road.guard", "no unit"),
     ("limits/road/gard", "40 %", "limits.road.gard", "not known"),
-    ("limits/road/virtual_power_output", "30 %", "limits.road", "guard lies above"),
+    ("limits/road", {"driver_minimum": "40 %", "virtual_power_output": "30 %"}, "limits.road", "minimum lies above"),
+    ("limits/road/virtual_power_output", "9 %", "limits.road", "below 10 %"),
+    (
+        "limits/road/constant_light_output",
+        [{"hours": f"{i} kh", "output": "80 %"} for i in range(9)],
+        "limits.road.constant_light_output",
+        "at most 8",
+    ),
+    ("lamps/L001/neighbours", {f"L{i:03}": "1" for i in range(2, 11)}, "lamps.L001.neighbours", "at most 8"),
+    ("lamps/L001/presence", "walk", "lamps.L001.presence", "there is no set of presence 'walk'"),
+    ("lamps/L001/meter", "big", "lamps.L001.meter", "there is no meter 'big'"),
+    *(
+        ("presence", {"walk": part}, f"presence.walk{at}", reason)
+        for part, at, reason in (
+            ({"reach": "9"}, ".reach", "1 to 8"),
+            ({"hops": "0"}, ".hops", "1 to 5"),
+            ({"hold": "20"}, ".hold", "no unit"),
+            ({"hold": "0 s"}, "", "1 s to 10 min"),
+            ({"hold": "10 s", "repeat": "10 s"}, "", "shorter than hold"),
+            ({"period": "2 min"}, "", "0 s to 60 s"),
+            ({"light_ahead": "maybe"}, ".light_ahead", "yes nor no"),
+            ({"rises_per_day": "0"}, ".rises_per_day", "1 to 65535"),
+            (
+                {"volume": DOWN | {"one_class_down": {"below": "20", "share": "70 %"}}},
+                ".volume.one_class_down.below",
+                "no unit",
+            ),
+            ({"volume": DOWN | {"one_class_down": {"below": "20 per h", "share": "70 %"}}}, ".volume", "not lie above"),
+        )
+    ),
+    ("night_without_clock", {"n": {"dim": "101 %"}}, "night_without_clock.n.dim", "out of range"),
+    *(
+        ("meter", {"m": METER | part}, f"meter.m{at}", reason)
+        for part, at, reason in (
+            ({"least": METER["most"]}, "", "does not lie below"),
+            ({"supply": {"lost": "230 V", "low": "207 V", "high": "253 V"}}, ".supply", "ascend"),
+            ({"current": {"low": "20", "high": "600 mA"}}, ".current.low", "no unit"),
+            ({"most": METER["most"] | {"power_high": "40 W"}}, ".most", "exchange"),
+            ({"unlit_power": "1 kW"}, ".unlit_power", "unit"),
+        )
+    ),
+    (
+        "baselines",
+        {"b": {"fixed_dimming": {"from": "23:00", "to": "23:00", "level": "50 %"}, "extinction": {"from": "23:00"}}},
+        "baselines.b.extinction.to",
+        "missing",
+    ),
     ("limits/road/quiet", "1 s", "limits.road.quiet", "10 s to 10 min"),
     ("limits/road/relay", {"min_on": "2 h"}, "limits.road.relay.min_on", "0 s to 1 h"),
     ("limits/road/constant_light_output", [{"hours": "10 h", "output": "80 %"}], "limits.road", "begin at 0 h"),
@@ -301,6 +390,7 @@ WRONG: list[tuple[str, Any, str, str]] = [
             ({"hysteresis": "25 °C"}, "", "hysteresis"),
             ({"hysteresis": "0 °C"}, ".hysteresis", "1 °C to 30 °C"),
             ({"floor": "0 %"}, ".floor", "dark"),
+            ({"floor": "9 %"}, "", "below 10 %"),
             ({"start": "70 K"}, ".start", "unit"),
         )
     ),
