@@ -163,7 +163,8 @@ def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
         if poll_ms and t_ms < end_ms < following:
             # What is due between the last poll and the end belongs to the night.
             following = end_ms
-        t_ms = following
+        # The last call is at the end, in whatever way the others came.
+        t_ms = end_ms if t_ms < end_ms < following else following
     clock.move_to(end_ms)
     controller.count_to(clock.now.ticks_ms)
     return controller

@@ -8,9 +8,18 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from firmware.control import plan as layout
-from firmware.control.controller import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN
-from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, Program, encode
+from firmware.control import plan_format as layout
+from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN
+from host_tools.plan.encode import (
+    ActivePeriod,
+    AstroTimeControl,
+    DynamicControl,
+    FixedTimeControl,
+    LampPlan,
+    Program,
+    Rule,
+    encode,
+)
 from host_tools.plan.zones import compile_zone, zone_info
 
 DAY_MS = 86_400_000
@@ -62,6 +71,9 @@ KINDS = (
     "storm",
     "zero pulses",
     "long fades",
+    "commands",
+    "neighbours and light",
+    "calendars",
 )
 _RAMPS_DS = (0, 0, 1, 8, 20, 300, 6000, layout.RAMP_MAX_DS)
 _HOLDS_DS = (0, 1, 50, 200, 600, 6000, 65535)
@@ -102,30 +114,87 @@ def random_program(rng: random.Random, fade_long: bool = False) -> Program:
     starts = sorted(rng.sample(range(0, 86400, rng.choice((1, 60, 900))), count))
     if rng.random() < 0.2:
         starts[0] = 0
-    periods = []
-    for _ in range(rng.choice((0, 1, 1, 1, 2, layout.PERIODS_MAX))):
-        if rng.random() < 0.6:
-            offsets = (0, 0, -600, 600, -3600, 7200, -layout.ASTRO_OFFSET_MAX_S, layout.ASTRO_OFFSET_MAX_S)
-            periods.append(ActivePeriod(layout.PERIOD_ASTRO_CLOCK, rng.choice(offsets), rng.choice(offsets)))
-        else:
-            start = rng.randrange(86400)
-            end = start if rng.random() < 0.1 else rng.randrange(86400)
-            periods.append(ActivePeriod(layout.PERIOD_ABSOLUTE, start, end))
-    dynamic = []
-    if rng.random() < 0.9:
-        window = (0, 0) if rng.random() < 0.6 else (rng.randrange(86400), rng.randrange(86400))
-        dynamic.append(
-            DynamicControl(
-                rng.randrange(6), rng.choice(_LEVELS), rng.choice(_HOLDS_DS), rng.choice(ramps), rng.choice(ramps),
-                *window,
-            )
-        )  # fmt: skip
     return Program(
-        [FixedTimeControl(start, rng.choice(_LEVELS), rng.choice(ramps)) for start in starts],
-        periods,
-        dynamic,
+        [FixedTimeControl(start, rng.choice(_LEVELS), rng.choice(ramps), rng.choice(ramps)) for start in starts],
+        [_random_period(rng) for _ in range(rng.choice((0, 1, 1, 1, 2, layout.PERIODS_MAX)))],
+        [_random_astro(rng, ramps) for _ in range(rng.choice((0, 0, 1, 2, 4)))],
+        [_random_dynamic(rng, ramps) for _ in range(rng.choice((0, 1, 1, 1, 2, layout.DYNAMIC_MAX)))],
+    )
+
+
+def _random_period(rng: random.Random) -> ActivePeriod:
+    offsets = (0, 0, -600, 600, -3600, 7200, -layout.ASTRO_OFFSET_MAX_S, layout.ASTRO_OFFSET_MAX_S)
+    kind = rng.choice((0, 0, 1, 1, 1, 2, 3, 4))
+    if kind == layout.PERIOD_ABSOLUTE:
+        start = rng.randrange(86400)
+        return ActivePeriod(kind, start, start if rng.random() < 0.1 else rng.randrange(86400))
+    on_level = rng.choice((0, 1, 10, 35))
+    if kind == layout.PERIOD_VALUE:
+        channel = rng.choice((layout.CHANNEL_LUX, layout.CHANNEL_EXTERNAL))
+        return ActivePeriod(kind, channel=channel, on_level=on_level, off_level=on_level, operator=rng.randrange(6))
+    return ActivePeriod(
+        kind,
+        rng.choice(offsets) if kind != layout.PERIOD_SENSOR else 0,
+        rng.choice(offsets) if kind != layout.PERIOD_SENSOR else 0,
+        on_level=on_level,
+        off_level=on_level + rng.choice((0, 20)),
+        before_sunset_min=rng.choice((0, 30, layout.PHOTOCELL_MAX_MIN)),
+        before_sunrise_min=rng.choice((0, 30, layout.PHOTOCELL_MAX_MIN)),
+    )
+
+
+def _random_astro(rng: random.Random, ramps: tuple[int, ...]) -> AstroTimeControl:
+    return AstroTimeControl(
+        rng.choice((0, -1800, 3600, 14_400)),
+        rng.randrange(2),
+        rng.randrange(6),
         rng.choice(_LEVELS),
         rng.choice(ramps),
+        rng.choice(ramps),
+    )
+
+
+def _random_dynamic(rng: random.Random, ramps: tuple[int, ...]) -> DynamicControl:
+    channel = rng.choice((layout.CHANNEL_PRESENCE,) * 3 + (layout.CHANNEL_NEIGHBOURS, layout.CHANNEL_EXTERNAL))
+    is_external = channel == layout.CHANNEL_EXTERNAL and rng.random() < 0.5
+    return DynamicControl(
+        rng.randrange(6),
+        rng.choice(_LEVELS),
+        rng.choice(_HOLDS_DS),
+        rng.choice(ramps),
+        rng.choice(ramps),
+        channel,
+        layout.DYNAMIC_EXTERNAL if is_external else layout.DYNAMIC_FIXED,
+        None if rng.random() < 0.6 else (rng.randrange(86400), rng.randrange(86400)),
+    )
+
+
+def _random_rule(rng: random.Random, programs: int) -> Rule:
+    start, end = sorted((rng.randrange(1, 13), rng.randrange(1, 29)) for _ in range(2))
+    if rng.random() < 0.3:
+        start, end = end, start
+    between = {"start": (0, *start), "end": (0, *end)} if rng.random() < 0.5 else {}
+    program = rng.randrange(programs)
+    kind = rng.randrange(3)
+    if kind == layout.CONDITION_DATE:
+        return Rule(program, kind, dates=[(0, 1, 0, 15), (12, 24, 12, 26)], **between)
+    if kind == layout.CONDITION_DAY:
+        return Rule(program, kind, weekdays=rng.randrange(128), occurrences=rng.choice((0, 1, 32, 63)), **between)
+    return Rule(program, **between)
+
+
+def random_plan(rng: random.Random, kind: str) -> LampPlan:
+    """Return a plan with one program every day, or with several and a calendar over them."""
+    programs = [random_program(rng, kind == "long fades") for _ in range(3 if kind == "calendars" else 1)]
+    rules = [_random_rule(rng, len(programs)) for _ in range(rng.randrange(1, 6))] if kind == "calendars" else []
+    return LampPlan(
+        programs,
+        rules,
+        default_program=rng.choice((0, layout.NO_PROGRAM)) if rules else 0,
+        day_offset_h=rng.choice((0, 12, 12)),
+        default_level_permille=rng.choice(_LEVELS),
+        default_ramp_ds=rng.choice(_RAMPS_DS),
+        failsafe_level_permille=rng.choice((1, 400, 1000, 1000)),
     )
 
 
@@ -152,7 +221,12 @@ def lamp_night(number: int, rng: random.Random, kind: str = "") -> dict[str, Any
         tick0 = TICKS - rng.randrange(1, end_ms)
     else:
         tick0 = rng.randrange(TICKS)
-    inputs = sorted(_clock_inputs(rng, kind, start, end_ms) + _presence_inputs(rng, kind, end_ms), key=lambda e: e[0])
+    entries = _clock_inputs(rng, kind, start, end_ms) + _presence_inputs(rng, kind, end_ms)
+    if kind == "commands":
+        entries += _command_inputs(rng, start, end_ms)
+    elif kind == "neighbours and light":
+        entries += _other_inputs(rng, end_ms)
+    inputs = sorted(entries, key=lambda entry: entry[0])
     knots = rng.randrange(1, 17)
     levels = [*sorted(rng.sample(range(1, 1000), knots - 1)), 1000]
     powers = sorted(rng.randrange(1_000, layout.LEVEL_MAX * 200) for _ in levels)
@@ -167,7 +241,8 @@ def lamp_night(number: int, rng: random.Random, kind: str = "") -> dict[str, Any
         "powers": powers,
         "standby": rng.randrange(0, 1000),
         "start": rng.choice((0, 1000, 1000, 537)),
-        "plan": encode(random_program(rng, kind == "long fades")).hex(),
+        "plan": encode(random_plan(rng, kind)).hex(),
+        "config": _random_config(rng, kind),
         "inputs": inputs,
         "end_ms": end_ms,
     }
@@ -213,6 +288,68 @@ def _clock_inputs(rng: random.Random, kind: str, start: datetime, end_ms: int) -
             # Quality changes alone, the time goes on: nothing may come of it.
             entries.append(clock_entry(t_ms, rng.choice((CLOCK_HELD, CLOCK_GOOD)), right))
     return entries
+
+
+def _command_inputs(rng: random.Random, start: datetime, end_ms: int) -> list[list[int]]:
+    """Return override commands of all kinds, with and without start and end."""
+    entries = []
+    for _ in range(rng.randrange(1, 12)):
+        t_ms = rng.randrange(end_ms)
+        times = []
+        for is_there in (rng.random() < 0.4, rng.random() < 0.6):
+            utc = start + timedelta(milliseconds=t_ms + rng.randrange(-600_000, 20_000_000))
+            entry = clock_entry(0, 0, utc)
+            times += [entry[3], entry[4]] if is_there else [-1, 0]
+        kind = rng.choice((0, 0, 0, 1, 2, 3))
+        entries.append([t_ms, 6, kind, rng.choice(_LEVELS), rng.choice((0, 800)), rng.choice((0, 30_000)), *times])
+    return entries
+
+
+def _other_inputs(rng: random.Random, end_ms: int) -> list[list[int]]:
+    """Return what light sensors, outside sources, neighbours, switches, meters and thermometers say."""
+    entries = []
+    for _ in range(rng.randrange(10, 120)):
+        t_ms = rng.randrange(end_ms)
+        entries.append(
+            rng.choice(
+                (
+                    [t_ms, 2, rng.choice((-1, 0, 9, 30, 36, 60, 20_000))],
+                    [t_ms, 3, rng.choice((-1, 0, 300, 1000))],
+                    [t_ms, 4, rng.randrange(2)],
+                    [t_ms, 5, rng.choice((-1, -1, 0, 700))],
+                    [t_ms, 7, rng.choice((2, 3, 9)), rng.choice((1, 2, 3, 4)), rng.randrange(256), rng.randrange(4), 1],
+                    [t_ms, 8, rng.choice((-1, 0, 500, 30_000)), rng.choice((-1, 0, 2300)), 100, 900],
+                    [t_ms, 9, rng.choice((-32768, 250, 720, 810, 960, 1010))],
+                )
+            )
+        )
+    return entries
+
+
+def _random_config(rng: random.Random, kind: str) -> dict[str, Any]:
+    """Return what some lamps have beside, under the names of `Config`."""
+    if kind != "neighbours and light" and rng.random() < 0.7:
+        return {}
+    return {
+        "own_id": 1,
+        "neighbours": [[2, -1], [3, 1], [4, 2]],
+        "reach": rng.randrange(1, 3),
+        "is_light_ahead": rng.random() < 0.5,
+        "volume_one_per_h": rng.choice((0, 60)),
+        "volume_two_per_h": 0,
+        "rises_per_day": rng.choice((3, 300)),
+        "guard_permille": rng.choice((0, 300)),
+        "is_derogated": rng.random() < 0.3,
+        "driver_minimum_permille": rng.choice((1, 100)),
+        "derating": rng.choice((None, [700, 850, 300, 950, 50])),
+        "relay": rng.choice((None, [60_000, 30_000, 10_000])),
+        "has_photocell": rng.random() < 0.5,
+        "is_feeder_switched": rng.random() < 0.5,
+        "meter_limits": rng.choice(
+            (None, [100, 1000, 4480, 48_000, 12_600, 83_000, 300, 500, 1000, 2070, 2530, 1000, 5, 900])
+        ),
+        "baselines": rng.choice((None, [82_800, 18_000, 500, 82_800, 18_000])),
+    }
 
 
 def _presence_inputs(rng: random.Random, kind: str, end_ms: int) -> list[list[int]]:

@@ -167,7 +167,12 @@ def test_a_date_on_which_somebody_elses_counter_wraps(name, place):
 
 def test_the_rollovers_are_those_that_are_known():
     """A table of dates with a mistake tests an ordinary night. So the computed ones are those that are published."""
-    assert [f"{one:%Y-%m-%d}" for one in gps_rollovers(2100)] == ["2038-11-21", "2058-07-07", "2078-02-20", "2097-10-06"]
+    assert [f"{one:%Y-%m-%d}" for one in gps_rollovers(2100)] == [
+        "2038-11-21",
+        "2058-07-07",
+        "2078-02-20",
+        "2097-10-06",
+    ]
     assert EPOCH + timedelta(seconds=2**30) == DATES["30 bits of s since 2000"]
     assert datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=2**31) == DATES["32 bits of Unix time"]
     assert EPOCH + timedelta(seconds=2**31) == DATES["31 bits of s since 2000"]

@@ -16,7 +16,9 @@ T0 = seconds("10:00") * 1000  # 22:00, in ms from noon
 RING = 2**30
 
 
-def street(hold_ms=20_000, up_ms=800, down_ms=8_000, effect=layout.EFFECT_MAX, value=1000, base=200, **more) -> LampPlan:
+def street(
+    hold_ms=20_000, up_ms=800, down_ms=8_000, effect=layout.EFFECT_MAX, value=1000, base=200, **more
+) -> LampPlan:
     """Return a street: ``base`` always, and more while somebody is there."""
     dynamic = [DynamicControl(effect, value, hold_ms // 100, up_ms // 100, down_ms // 100)]
     return every_day(fixed(("00:00", base, 0)), dynamic=dynamic, **more)

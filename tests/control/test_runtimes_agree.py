@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from firmware.control import plan as layout
-from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, Program, encode
+from firmware.control import plan_format as layout
+from firmware.control.plan import Plan
+from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, LampPlan, Program, encode
 from sim.lamp_replay import pack_decision, replay
 from sim.nights import run_nights
 from sim.scenario import load_scenario
@@ -21,10 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = ROOT / "sim" / "scenarios" / "toulouse.yaml"
 MAIN = "tests/control/replay_main.py"
 GENERATED = 240
-HEAP_MAX_BYTES = 6 * 1024
+HEAP_MAX_BYTES = 14 * 1024
 POLL_MS = 1000
 # What gives a step no rest on a whole night: a night of each of these is run under the heap lock.
-LOCKED_KINDS = ("plain", "storm", "clocks go back", "clocks go forward", "polar", "ring wraps", "clock steps")
+LOCKED_KINDS = (
+    "plain", "storm", "clocks go back", "clocks go forward", "polar", "ring wraps", "clock steps", "commands",
+    "neighbours and light", "calendars",
+)  # fmt: skip
 
 Decision = tuple[int, int, int, int]
 
@@ -163,17 +167,19 @@ def test_the_generator_covers_what_it_promises():
     assert len({record["zone_name"] for record in records}) >= 15
     effects, kinds, reasons, busy = set(), set(), set(), 0
     for record in records:
-        plan = layout.Plan(bytes.fromhex(record["plan"]))
-        effects.update(plan.dynamic_effect(i) for i in range(plan.dynamic))
-        kinds.update(plan.period_kind(i) for i in range(plan.periods))
+        plan = Plan(bytes.fromhex(record["plan"]))
+        for program in range(plan.programs):
+            plan.select(program)
+            effects.update(plan.dynamic_operation(i) for i in range(plan.dynamic))
+            kinds.update(plan.period_kind(i) for i in range(plan.periods))
         decisions = decisions_here(record)
         busy += len(decisions) >= 3
         reasons.update(decision[3] for decision in decisions)
         if record["kind"] == "ring wraps":
             assert record["tick0"] + record["end_ms"] >= 2**30
     assert effects == set(range(6))
-    assert kinds == {0, 1}
-    assert reasons == {2, 3, 16, 17}
+    assert kinds == {0, 1, 2, 3, 4}
+    assert reasons == {0, 1, 2, 3, 16, 17, 18}
     assert busy > len(records) / 2
     assert lamp_nights(5) == records[:5]
 
@@ -224,11 +230,11 @@ def test_a_step_allocates_nothing(micropython_runtime, tmp_path, record_property
 ALLOCATING = """
 import sys
 from firmware.control import controller
-resolve = controller.Controller._resolve
+set_wake = controller.Controller._set_wake
 def greedy(self):
-    resolve(self)
+    set_wake(self)
     self.waste = [self._tick]
-controller.Controller._resolve = greedy
+controller.Controller._set_wake = greedy
 from tests.control import replay_main
 replay_main.main([{file!r}, "--lock"])
 """
@@ -247,19 +253,20 @@ def largest_record() -> dict:
     program = Program(
         fixed=[FixedTimeControl(1800 * i, 100 + i, 300) for i in range(layout.FIXED_MAX)],
         periods=[ActivePeriod(layout.PERIOD_ASTRO_CLOCK, 0, 0)] * layout.PERIODS_MAX,
-        dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, 200, 8, 80)],
+        dynamic=[DynamicControl(layout.EFFECT_MAX, 1000, 200, 8, 80)] * layout.DYNAMIC_MAX,
     )
     return {
         "lamp": 0, "tick0": 0, "zone": [3600, 7200, 3, 5, 0, 7200, 10, 5, 0, 10800], "place": [43_622_500, 1_463_056],
         "levels": [62 * i + 70 for i in range(15)] + [1000], "powers": [5000 + 3000 * i for i in range(16)],
-        "standby": 500, "start": 0, "plan": encode(program).hex(),
+        "standby": 500, "start": 0, "plan": encode(LampPlan([program])).hex(),
+        "config": {"own_id": 9, "neighbours": [[i, i - 9] for i in (5, 6, 7, 8, 10, 11, 12, 13)]},
         "inputs": [clock_entry(0, 2, NOON)], "end_ms": 86_400_000,
     }  # fmt: skip
 
 
-def test_a_controller_fits_in_six_kilobytes(micropython_runtime, tmp_path, record_property):
+def test_a_controller_fits_in_fourteen_kilobytes(micropython_runtime, tmp_path, record_property):
     """The chip has a hundred kilobytes for everything, radio included, and a pole may carry four lamps. So a controller
-    with the largest program and curve keeps at most 6 kB on the 32-bit build, its plan and configuration included."""
+    with the largest program and curve and eight neighbours keeps at most 14 kB on the 32-bit build, its plan and configuration included."""
     file = write(tmp_path, [largest_record()])
     line = on_micropython(micropython_runtime, file, "--heap")[0].split()
     assert line[0] == "heap"
