@@ -81,14 +81,18 @@ def look_ahead(answer, wants, schedule, dynamics, seen, is_known: bool, day: int
         level = wants.level
         reason = wants.reason
         ahead_s = schedule.next_s
+        hold_s = ticks_diff(dynamics.due_ms, tick) // 1000 if dynamics.is_due else SECONDS_PER_DAY
         for _ in range(_LOOKS_MAX):
             if ahead_s > SECONDS_PER_DAY:
                 break
+            # A hold time that ends before has no say then.
+            dynamics.is_muted = ahead_s > hold_s
             _look_at(wants, schedule, seen, is_known, day, second, ahead_s)
             if wants.level != level or wants.reason != reason:
                 answer.follow(wants, ahead_s)
                 break
             ahead_s += schedule.next_s
+        dynamics.is_muted = False
     if is_known:
         schedule.at(day, second, seen)
 

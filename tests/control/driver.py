@@ -186,7 +186,7 @@ class Driver:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> list[Made]:
-        """Go to ``moment``; there a command arrives, in force from ``start`` (None: at once) to ``end`` (None: ever)."""
+        """Go to ``moment``; there a command arrives, in force from ``start`` (None: now) to ``end`` (None: ever)."""
         command = self._seen.command
         command.kind, command.level_permille = kind, level
         command.ramp_to_ms, command.ramp_from_ms = ramp_to_ms, ramp_from_ms

@@ -227,7 +227,7 @@ def summary(lamp, nights, poll_ms=0):
 
     for value in counters(run(lamp, nights, note, poll_ms)):
         digest.update(struct.pack("<i", value))
-    return "%d %s %d" % (lamp["number"], hex_digest(digest), count[0])
+    return " ".join([str(lamp["number"]), hex_digest(digest), str(count[0])])
 
 
 def dump(lamp, nights, poll_ms=0):

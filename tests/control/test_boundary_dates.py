@@ -5,6 +5,7 @@ noon, lit at midnight. In January 2021 lamps flashed across the United Kingdom f
 """
 
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -112,14 +113,14 @@ def assert_ordinary(place, moment: datetime, tick0: int) -> int:
     assert level_at(made, first, 14 * H * 1000) == 333, (moment, made)
     assert all(reason in (PROGRAM, INACTIVE) for _, _, reason in made)
     times = [at for at, _, _ in made]
-    assert all(later - earlier >= 60_000 for earlier, later in zip(times, times[1:], strict=False)), (moment, made)
+    assert all(later - earlier >= 60_000 for earlier, later in pairwise(times)), (moment, made)
     return len(made)
 
 
 @pytest.mark.parametrize(("place", "changes"), [(PARIS, paris_changes), (SYDNEY, sydney_changes)])
 def test_every_clock_change_until_the_end_of_the_century(place, changes, record_property):
     """An hour that comes twice must not switch a street twice, nor one that is left out leave it dark. So both nights
-    of change of each year 2026 to 2099, north and south, look like their neighbours; the ring wraps in the very hour."""
+    of change of each year 2026 to 2099, north and south, look like their neighbours; the ring wraps in that hour."""
     counts = set()
     nights = 0
     for year in range(2026, 2100):

@@ -1,4 +1,4 @@
-"""Thousands of lamps with any plan, any configuration and any input: one digest, whoever runs them and however often."""
+"""Thousands of lamps with any plan, configuration and input: one digest, whoever runs them and however often."""
 
 import hashlib
 import json

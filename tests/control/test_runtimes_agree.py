@@ -266,7 +266,8 @@ def largest_record() -> dict:
 
 def test_a_controller_fits_in_fourteen_kilobytes(micropython_runtime, tmp_path, record_property):
     """The chip has a hundred kilobytes for everything, radio included, and a pole may carry four lamps. So a controller
-    with the largest program and curve and eight neighbours keeps at most 14 kB on the 32-bit build, its plan and configuration included."""
+    with the largest program and curve and eight neighbours keeps at most 14 kB on the 32-bit build, its plan and
+    configuration included."""
     file = write(tmp_path, [largest_record()])
     line = on_micropython(micropython_runtime, file, "--heap")[0].split()
     assert line[0] == "heap"

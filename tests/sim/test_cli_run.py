@@ -266,4 +266,5 @@ def test_an_output_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None
     words = ["sim", "run", str(SHIPPED), "--out", str(tmp_path / "file" / "out")]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2 and isinstance(result.exception, SystemExit)
-    assert "cannot be written" in result.output and "choose another --out" in " ".join(result.output.split())
+    said = " ".join(result.output.split())
+    assert "cannot be written" in said and "choose another --out" in said

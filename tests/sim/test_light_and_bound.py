@@ -90,7 +90,7 @@ def test_the_controllers_counters_agree_with_the_decisions() -> None:
         assert counted_mj == pytest.approx(meant_mj, rel=2e-5)
         assert energy_mj(run.curve, light.pieces) == pytest.approx(meant_mj, rel=2e-5)
     print(f"figure: controller's energy counter against its decisions: within {worst:.2f} mJ a decision")
-    assert worst < 10
+    assert worst < 15
 
 
 def test_full_night_by_hand() -> None:
@@ -199,6 +199,8 @@ def test_the_bound_where_the_floor_is_above_the_level() -> None:
 def lamp_under(program: Program, inputs: list[Input], end_ms: int) -> Lamp:
     """A lamp at the equator (UTC, always active) that starts dark."""
     place = Config((0,) * 10, 0, 0, [k for k, _ in KNOTS], [p for _, p in KNOTS], STANDBY_MW, start_level_permille=0)
+    # The bound knows no quiet between changes.
+    place.quiet_ms = 0
     lamp = Lamp(Controller(place, Plan(encode(LampPlan([program], default_ramp_ds=0)))), 0)
     Engine([lamp]).run(sorted([(0, 0, INPUT_CLOCK, CLOCK_GOOD, 9496, 0, 0), *inputs]), end_ms)
     return lamp
