@@ -47,7 +47,7 @@ class Bubble:
     ``send_travelled`` (hops behind it), then call ``sent()``. ``is_lit``: a neighbour's presence reaches this lamp,
     ``nearest`` poles away (0: none), on whichever side. ``accepted``, ``duplicate`` (and late or own), ``unknown``
     (sender) and ``limited`` (not passed on) count messages up to 65535. While ``is_due``, ``pass_due(due_ms)`` is to be
-    called at the tick ``due_ms``.
+    called at the tick ``due_ms``; ``refresh()`` at least once a day.
     """
 
     def __init__(
@@ -152,6 +152,10 @@ class Bubble:
                     self._sweep(tick)
         self._settle()
 
+    def refresh(self, tick: int) -> None:
+        """Forget what is over; to be called at least once a day, or an old tick comes to lie in the future."""
+        self.pass_due(tick)
+
     def _find(self, pole: int) -> int:
         for i in range(len(self._poles)):
             if self._poles[i] == pole:
@@ -229,7 +233,8 @@ class Bubble:
     def _wait_ms(self, tick: int) -> int:
         """Return how long it takes until the rate limit has forgotten all that was sent, in ms."""
         full = self._timers[_FULL]
-        return ticks_diff(full, tick) if full >= 0 else 0
+        wait_ms = ticks_diff(full, tick) if full >= 0 else 0
+        return wait_ms if wait_ms > 0 else 0
 
     def _put(self, tick: int, origin: int, sequence: int, hops: int, travelled: int) -> None:
         self.send_origin = origin
@@ -247,7 +252,8 @@ class Bubble:
             timer = timers[i]
             if timer < 0:
                 continue
-            if due_ms < 0 or ticks_diff(timer, due_ms) < 0:
+            # Nobody is woken for the rates and the memory: what is over there is found over when it is next needed.
+            if not _QUIET <= i <= _SWEEP and (due_ms < 0 or ticks_diff(timer, due_ms) < 0):
                 due_ms = timer
             if i >= _HOLDS:
                 distance = abs(self._distances[i - _HOLDS])

@@ -287,6 +287,7 @@ class Controller:
             if schedule.local_s < SECONDS_PER_DAY // 2 and ahead_s > SECONDS_PER_DAY // 2 - schedule.local_s:
                 ahead_s = SECONDS_PER_DAY // 2 - schedule.local_s
         self.output.refresh(tick)
+        self.street.refresh(tick)
         self.street.light_time(tick, self._is_known and schedule.is_active)
         if self.monitor.is_counting:
             self.monitor.time(tick, self._is_known, self._day, self._second, schedule)

@@ -76,6 +76,12 @@ class StreetSense:
         self._count_while_trusted(tick)
         self._settle()
 
+    def refresh(self, tick: int) -> None:
+        """Let the wave forget what is over; at least once a day."""
+        if self._has_neighbours:
+            self.bubble.refresh(tick)
+            self._settle()
+
     def light_time(self, tick: int, is_active: bool) -> None:
         """Tell whether the program is active: passers are counted only then, and only by a trusted sensor."""
         self._is_active = is_active

@@ -122,6 +122,12 @@ def test_a_sequence_that_comes_round_is_new():
     assert moved.part.receive(moved.to(10_001), 99, 99, 0, 0)
 
 
+def refreshed_daily(moved: Moved) -> None:
+    """Let a week go by as the controller does: nothing is due, and once a day what is over is forgotten."""
+    for day in range(2, 8):
+        moved.part.refresh(moved.to(day * DAY - 1))
+
+
 def test_presence_is_told_at_once_repeated_and_then_silent():
     """Rise fast: the neighbours hear of a passer at the first edge. Whoever stands there is told again before their
     hold ends; when he has gone there is nothing to say."""
@@ -138,6 +144,7 @@ def test_presence_is_told_at_once_repeated_and_then_silent():
     moved.settle(DAY)
     assert take(moved.part) is None
     assert not moved.part.is_due, "an idle street costs nothing"
+    refreshed_daily(moved)
     moved.part.own(moved.to(7 * DAY), True)
     assert take(moved.part) == (100, 3, 4, 0)
 
@@ -265,6 +272,7 @@ def test_a_week_of_silence_leaves_nothing_behind():
     assert take(moved.part)
     moved.settle(DAY)
     assert not moved.part.is_due
+    refreshed_daily(moved)
     moved.part.own(moved.to(7 * DAY), True)
     assert take(moved.part) == (100, 2, 4, 0)
     moved.part.own(moved.tick, False)
@@ -274,6 +282,7 @@ def test_a_week_of_silence_leaves_nothing_behind():
     moved = Moved(pole())
     moved.part.receive(moved.tick, 99, 300, 1, 0)
     moved.settle(DAY)
+    refreshed_daily(moved)
     moved.part.receive(moved.to(7 * DAY), 99, 300, 1, 0)
     assert counters(moved.part) == (2, 0, 0, 0)
 
