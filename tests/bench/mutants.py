@@ -36,6 +36,22 @@ TESTS = (
     *("test_flux.py", "test_relay.py", "test_gaps_*.py"),
 )
 FOLDERS = ("firmware", "host_tools", "sim", "tests")
+# A mutant that fails is dead: nobody needs the smallest case, and the search for it takes minutes. And the same
+# questions each time, so that a share can be compared with the last one.
+PROFILE = """
+
+from hypothesis import Phase as _Phase
+
+settings.register_profile(
+    "mutants",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    report_multiple_bugs=False,
+    phases=[_Phase.explicit, _Phase.generate],
+)
+settings.load_profile("mutants")
+"""
 # mutmut's exit codes of a worker; any other than these, and no test at all (33), counts as survived.
 KILLED = {1, 3}
 TIMEOUTS = {36, 24, -24, 152, 255}
@@ -47,11 +63,14 @@ def lay_out() -> None:
     shutil.rmtree(TREE, ignore_errors=True)
     for folder in FOLDERS:
         shutil.copytree(ROOT / folder, TREE / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with (TREE / "tests" / "conftest.py").open("a", encoding="utf-8") as conftest:
+        conftest.write(PROFILE)
     tests = sorted(
         path.relative_to(ROOT).as_posix() for name in TESTS for path in (ROOT / "tests" / "control").glob(name)
     )
     settings = {
         "source_paths": [f"firmware/control/{module}.py" for modules in GROUPS.values() for module in modules],
+        "timeout_multiplier": 5.0,
         "also_copy": [*FOLDERS, "pyproject.toml"],
         "pytest_add_cli_args": ["-k", "not micropython", "-p", "no:xdist", "-p", "no:cacheprovider"],
         "pytest_add_cli_args_test_selection": tests,
@@ -62,8 +81,8 @@ def lay_out() -> None:
 
 
 def mutmut(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run mutmut in the copy, and only with what lies there. CI: hypothesis asks the same questions each time."""
-    environment = {**os.environ, "PYTHONPATH": "", "CI": "true"}
+    """Run mutmut in the copy, and only with what lies there."""
+    environment = {**os.environ, "PYTHONPATH": "", "CI": ""}
     return subprocess.run(
         [sys.executable, "-m", "mutmut", *arguments],
         cwd=TREE, env=environment, check=False, capture_output=True, text=True, timeout=LIMIT_S,
