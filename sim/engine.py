@@ -115,7 +115,7 @@ class Engine:
             )
         lamp.wake_ms = t_ms + ticks_diff(controller.wake_ms, now.ticks_ms)
         heapq.heappush(self._queue, (lamp.wake_ms, _WAKE, number, 0, ()))
-        if controller.street.bubble.has_to_send:
+        if controller.street.has_to_send:
             self._send(number, t_ms)
 
     def _send(self, number: int, t_ms: int) -> None:

@@ -153,7 +153,8 @@ def replay(record, on_decision, poll_ms=0, poll_phase_ms=0, guard=None):
             while _step(controller, clock.now, seen, guard):
                 on_decision(controller.decided_ms, controller.level_permille, controller.fade_ms, controller.reason)
             # The radio takes what is to be sent at once; who heard it stands in the others' records.
-            controller.street.bubble.sent()
+            if controller.street.has_to_send:
+                controller.street.bubble.sent()
         if poll_ms:
             following = t_ms + poll_ms - (t_ms - poll_phase_ms) % poll_ms
         else:

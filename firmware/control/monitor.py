@@ -24,7 +24,8 @@ _SETTLE_MS = 30000
 
 
 class Monitor:
-    """Watches one lamp output. ``faults`` (`Faults`), ``learned`` (`LearnedCurve`), ``counters`` (`NightCounters`).
+    """Watches one lamp output. ``faults`` (`Faults`); with a meter ``learned`` (`LearnedCurve`); with a meter or
+    declared baselines ``counters`` (`NightCounters`).
 
     While ``is_due``, ``pass_due(due_ms)`` is to be called at the tick ``due_ms``.
     """
@@ -32,10 +33,11 @@ class Monitor:
     def __init__(self, config, curve):
         self._curve = curve
         self.faults = Faults()
-        self.learned = LearnedCurve(curve)
-        self._health = LampHealth(self.faults, self.learned, config.meter_limits) if config.meter_limits else None
-        self.counters = NightCounters()
-        self._baselines = Baselines(config.baselines) if config.baselines else None
+        # What a lamp does not have costs it no memory.
+        self.learned = _learned_of(config, curve)
+        self._health = _health_of(config, self.faults, self.learned)
+        self.counters = _counters_of(config)
+        self._baselines = _baselines_of(config)
         self._samples = 0
         self._gear_fault = 0
         self._relay_fault = 0
@@ -180,7 +182,8 @@ class Monitor:
         return self._curve.at(after) if before == after else self._curve.mean(before, after)
 
     def _state(self, tick: int) -> None:
-        self.counters.state(tick, self._power_mw, self._is_measured, self._is_lit, True, self._is_occupied)
+        if self.counters is not None:
+            self.counters.state(tick, self._power_mw, self._is_measured, self._is_lit, True, self._is_occupied)
 
     def _settle(self) -> None:
         self.is_due = False
@@ -197,3 +200,19 @@ class Monitor:
         if not self.is_due or ticks_diff(due_ms, self.due_ms) < 0:
             self.is_due = True
             self.due_ms = due_ms
+
+
+def _learned_of(config, curve):
+    return LearnedCurve(curve) if config.meter_limits else None
+
+
+def _health_of(config, faults, learned):
+    return LampHealth(faults, learned, config.meter_limits) if config.meter_limits else None
+
+
+def _counters_of(config):
+    return NightCounters() if config.meter_limits or config.baselines else None
+
+
+def _baselines_of(config):
+    return Baselines(config.baselines) if config.baselines else None

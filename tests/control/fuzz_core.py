@@ -200,9 +200,13 @@ def counters(controller):
     bubble = controller.street.bubble
     monitor = controller.monitor
     found = [energy.energy_wh, energy.energy_mj, energy.burning_s, energy.burning_ms, controller.starts]
-    found += [controller.street.detections, bubble.accepted, bubble.duplicate, bubble.unknown, bubble.limited]
-    found += [monitor.counters.closed, monitor.faults.active, monitor.faults.present]
-    return found + list(monitor.counters.totals) + list(monitor.faults.counts)
+    found += [controller.street.detections, monitor.faults.active, monitor.faults.present]
+    if bubble is not None:
+        found += [bubble.accepted, bubble.duplicate, bubble.unknown, bubble.limited]
+    if monitor.counters is not None:
+        found.append(monitor.counters.closed)
+        found += list(monitor.counters.totals)
+    return found + list(monitor.faults.counts)
 
 
 def summary(lamp, nights, poll_ms=0):

@@ -259,9 +259,23 @@ def largest_record() -> dict:
         "lamp": 0, "tick0": 0, "zone": [3600, 7200, 3, 5, 0, 7200, 10, 5, 0, 10800], "place": [43_622_500, 1_463_056],
         "levels": [62 * i + 70 for i in range(15)] + [1000], "powers": [5000 + 3000 * i for i in range(16)],
         "standby": 500, "start": 0, "plan": encode(LampPlan([program])).hex(),
-        "config": {"own_id": 9, "neighbours": [[i, i - 9] for i in (5, 6, 7, 8, 10, 11, 12, 13)]},
+        "config": {"own_id": 9, "neighbours": [[i, i - 9] for i in (5, 6, 7, 8, 10, 11, 12, 13)],
+            "volume_one_per_h": 60, "derating": [700, 850, 300, 950, 50], "relay": [60_000, 30_000, 10_000],
+            "meter_limits": [100, 1000, 4480, 48_000, 12_600, 83_000, 300, 500, 1000, 2070, 2530, 1000, 5, 900],
+            "baselines": [82_800, 18_000, 500, 82_800, 18_000]},
         "inputs": [clock_entry(0, 2, NOON)], "end_ms": 86_400_000,
     }  # fmt: skip
+
+
+def test_a_plain_lamp_fits_in_six_kilobytes(micropython_runtime, tmp_path, record_property):
+    """A pole may carry four lamps, and most have neither neighbours nor meter. So a controller with one program and
+    nothing beside keeps at most 6 kB on the 32-bit build: what a lamp does not have costs it no memory."""
+    file = write(tmp_path, toulouse().records[:1])
+    kept = int(on_micropython(micropython_runtime, file, "--heap")[0].split()[1])
+    print(f"figure: {micropython_runtime.name}: a controller with one program keeps {kept} bytes of heap")
+    record_property("plain_controller_heap_bytes", kept)
+    if micropython_runtime.name == "micropython32":
+        assert kept <= 6 * 1024
 
 
 def test_a_controller_fits_in_fourteen_kilobytes(micropython_runtime, tmp_path, record_property):

@@ -239,12 +239,11 @@ class Lamp(RuleBasedStateMachine):
             energy.energy_wh * 3_600_000 + energy.energy_mj,
             energy.burning_s * 1000 + energy.burning_ms,
             lamp.starts,
-            street.bubble.accepted,
-            monitor.counters.closed,
-            *monitor.counters.live[:10],
-            *monitor.counters.totals,
+            street.bubble.accepted if street.bubble else 0,
             *monitor.faults.counts,
         ]
+        if monitor.counters:
+            counted += [monitor.counters.closed, *monitor.counters.live[:10], *monitor.counters.totals]
         assert all(old <= new for old, new in zip(self.counted, counted, strict=False))
         self.counted = counted
 

@@ -66,7 +66,7 @@ class Alarm:
         self.wake_ms = 0
         self.counted_ms = -1
         # It has nothing to tell its neighbours.
-        self.street = SimpleNamespace(bubble=SimpleNamespace(has_to_send=False))
+        self.street = SimpleNamespace(has_to_send=False)
 
     def step(self, now: Now, seen: Seen) -> bool:
         self.calls.append((now.ticks_ms, seen.presence))
