@@ -125,7 +125,7 @@ def print_results(console: Console, results: dict[str, Any]) -> None:
     )
     table.add_column("", no_wrap=True, min_width=22)
     for title in ("Réverbère", *(entry["title"] for entry in found["baselines"]), "Bound"):
-        table.add_column(title, justify="right", min_width=max(map(len, title.split())))
+        table.add_column(title.replace(" ", "\n"), justify="right")
     table.add_row(
         "energy, kWh",
         _kwh(found["energy_wh"]),
