@@ -61,6 +61,19 @@ class ActivePeriods:
                 active = True
         return active
 
+    def memory(self) -> int:
+        """Return what the sensors said last, and in which program, for `recall()`."""
+        bits = self._program << PERIODS_MAX
+        for i in range(PERIODS_MAX):
+            bits |= self._is_dark[i] << i
+        return bits
+
+    def recall(self, memory: int) -> None:
+        """Take back what `memory()` returned: whoever looked ahead has seen nothing."""
+        self._program = memory >> PERIODS_MAX
+        for i in range(PERIODS_MAX):
+            self._is_dark[i] = memory >> i & 1
+
     def inside(self, start: int, end: int, local_s: int) -> bool:
         """Tell whether a time of day lies in [start, end); over midnight where end < start, all day where equal."""
         if start == end:

@@ -32,6 +32,8 @@ _DAY_S = const(86400)
 _BRIGHT_LUX = const(65535)
 # How wrong a clock that is trusted may be, for judging a photocell.
 _CLOCK_ERROR_S = const(120)
+# Since when: five days are told apart, and everything older is five to six.
+_SINCE_MAX_MS = const(432000000)
 
 
 class Controller:
@@ -138,9 +140,11 @@ class Controller:
         answer.take(self, tick)
         wants = self._wants
         wants.time(self._is_known, self._day, self._second, tick)
-        look_ahead(
-            answer, wants, self._schedule, self._dynamics, self._seen, self._is_known, self._day, self._second, tick
-        )
+        seen = self._seen
+        lux = seen.lux
+        seen.lux = self._believed_lux()
+        look_ahead(answer, wants, self._schedule, self._dynamics, seen, self._is_known, self._day, self._second, tick)
+        seen.lux = lux
 
     def driver_permille(self, tick: int) -> int:
         """Return what the driver is told at a tick: the level after constant light output and virtual power output."""
@@ -271,9 +275,7 @@ class Controller:
             ms = self._ms
             mine = self._seen
             lux = mine.lux
-            if self._failsafe.is_cell_stuck:
-                # The sky is sure, and the cell says otherwise: the sky wins.
-                mine.lux = 0 if self._failsafe.level_permille > 0 else _BRIGHT_LUX
+            mine.lux = self._believed_lux()
             schedule.at(self._day, self._second, mine)
             mine.lux = lux
             if schedule.next_s < ahead_s:
@@ -295,7 +297,17 @@ class Controller:
                 ahead_s = self.monitor.next_s
         if ahead_s > _DAY_S:
             ahead_s = _DAY_S
+        since = ticks_diff(tick, self.since_ms)
+        if since > _SINCE_MAX_MS:
+            # Asked once a day at least, so half a ring is never reached: a cause stays old, and does not turn young.
+            self.since_ms = ticks_add(self.since_ms, since - _SINCE_MAX_MS)
         self._schedule_due_ms = ticks_add(tick, ahead_s * 1000 - ms)
+
+    def _believed_lux(self) -> int:
+        """Return what the cell says, or the sky where it is sure and the cell says otherwise."""
+        if self._failsafe.is_cell_stuck:
+            return 0 if self._failsafe.level_permille > 0 else _BRIGHT_LUX
+        return self._seen.lux
 
     def _set_wake(self) -> None:
         wake = self._schedule_due_ms

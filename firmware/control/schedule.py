@@ -51,6 +51,11 @@ class Schedule:
         return self.program != NO_PROGRAM and self._periods.is_sensing
 
     @property
+    def periods(self) -> ActivePeriods:
+        """Return the active periods: they remember what their sensors said."""
+        return self._periods
+
+    @property
     def sun_days(self) -> SunDays:
         """Return the sun's times of the days around the last moment asked for."""
         return self._sun_days

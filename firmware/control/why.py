@@ -60,6 +60,7 @@ class Answer:
 def look_ahead(answer, wants, schedule, dynamics, seen, is_known: bool, day: int, second: int, tick: int) -> None:
     """Find what comes after what ``answer`` says of now; ``day`` and ``second`` are those of ``tick``, in UTC."""
     by = answer.by
+    memory = schedule.periods.memory()
     if BY_OVERRIDE <= by <= BY_SERVICE and by != BY_LOCAL:
         left_s = wants.ends_in_s(by)
         if left_s == UNKNOWN:
@@ -94,6 +95,7 @@ def look_ahead(answer, wants, schedule, dynamics, seen, is_known: bool, day: int
             ahead_s += schedule.next_s
         dynamics.is_muted = False
     if is_known:
+        schedule.periods.recall(memory)
         schedule.at(day, second, seen)
 
 
