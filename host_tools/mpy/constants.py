@@ -1,0 +1,180 @@
+"""Put shared constants in where they are used, so that neither their names nor their cells go to the chip.
+
+MicroPython's ``const()`` reaches no further than its own file: a public constant is a global there, and an import with
+a look-up wherever else it is used (docs: reference/speed_python). Over the whole firmware that is a tenth of its bytes,
+and RAM for every name. So before a file is compiled, each constant of the firmware is replaced by its value, in this
+file and in those that import it. Lines stay where they are: a traceback from a pole still names the line of the source.
+
+What cannot be replaced is refused, not guessed: a constant reached through its module (``faults.LAMP_FAILURE``), or one
+whose value is no integer.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import operator
+import tokenize
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+# What `const()` may compute with, as MicroPython's own compiler folds it.
+OPERATORS: dict[type, Callable[[int, int], int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+    ast.BitOr: operator.or_,
+    ast.BitAnd: operator.and_,
+    ast.BitXor: operator.xor,
+    ast.LShift: operator.lshift,
+    ast.RShift: operator.rshift,
+}
+
+
+class ConstantError(Exception):
+    """A constant that cannot be put in; the message has file, line and remedy."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of the firmware: its path in the repository (``firmware/…/name.py``) and its text."""
+
+    path: str
+    text: str
+
+    @property
+    def module(self) -> str:
+        return self.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    @property
+    def package(self) -> str:
+        return self.module if self.path.endswith("/__init__.py") else self.module.rpartition(".")[0]
+
+
+class Constants:
+    """All constants of some files, by module and name; `put_in` gives a file without their names."""
+
+    def __init__(self, sources: Mapping[str, Source]):
+        self._sources = {source.module: source for source in sources.values()}
+        self._trees = {module: ast.parse(source.text, source.path) for module, source in self._sources.items()}
+        self._expressions = {module: _constants_of(tree) for module, tree in self._trees.items()}
+        self._imports = {module: self._imports_of(module) for module in self._sources}
+
+    def put_in(self, source: Source) -> str:
+        """Return the text of ``source`` with values for constants. Raises `ConstantError`."""
+        module = source.module
+        tree = self._trees[module]
+        values = {
+            name: self._value(*origin)
+            for name, origin in self._imports[module].items()
+            if origin[1] in self._expressions.get(origin[0], {})
+        }
+        own = self._expressions[module]
+        # A private constant vanishes by MicroPython's own rule; a public one is put in and its line is left empty.
+        values |= {name: self._value(module, name) for name in own if not name.startswith("_")}
+        self._refuse_reach_through(source, tree)
+        if not values:
+            return source.text
+        lines = source.text.split("\n")
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in values for a in node.names):
+                _blank(lines, node)
+                left = [a for a in node.names if (a.asname or a.name) not in values]
+                if left:
+                    names = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in left)
+                    lines[node.lineno - 1] = f"from {'.' * node.level}{node.module or ''} import {names}"
+            elif _constant_name(node) in own and not _constant_name(node).startswith("_"):
+                _blank(lines, node)
+        return _replace(source, "\n".join(lines), values)
+
+    def _imports_of(self, module: str) -> dict[str, tuple[str, str]]:
+        """Return what each imported name is: (module, name there), for modules of the firmware."""
+        found: dict[str, tuple[str, str]] = {}
+        package = self._sources[module].package.split(".")
+        for node in ast.walk(self._trees[module]):
+            if not isinstance(node, ast.ImportFrom):
+                continue
+            # One dot is the own package, each further one its parent.
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *((node.module or "").split(".") if node.module else [])])
+            for alias in node.names:
+                if origin in self._sources or f"{origin}.{alias.name}" in self._sources:
+                    found[alias.asname or alias.name] = (origin, alias.name)
+        return found
+
+    def _value(self, module: str, name: str) -> int:
+        return self._evaluate(module, self._expressions[module][name])
+
+    def _evaluate(self, module: str, node: ast.expr) -> int:
+        if isinstance(node, ast.Constant) and isinstance(node.value, int):
+            return int(node.value)
+        if isinstance(node, ast.Name) and node.id in self._expressions[module]:
+            return self._value(module, node.id)
+        if isinstance(node, ast.Name) and node.id in self._imports[module]:
+            origin, name = self._imports[module][node.id]
+            if name in self._expressions.get(origin, {}):
+                return self._value(origin, name)
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            return -self._evaluate(module, node.operand)
+        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
+            return OPERATORS[type(node.op)](self._evaluate(module, node.left), self._evaluate(module, node.right))
+        raise ConstantError(
+            f"{self._sources[module].path}:{node.lineno}: const({ast.unparse(node)}) is no integer that the build can "
+            "work out: use whole numbers, other constants, and + - * // % | & ^ << >>"
+        )
+
+    def _refuse_reach_through(self, source: Source, tree: ast.Module) -> None:
+        """A constant that is asked of its module at run time would not be there."""
+        modules = {name: f"{o}.{n}" for name, (o, n) in self._imports[source.module].items()}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                expressions = self._expressions.get(modules.get(node.value.id, ""), {})
+                if node.attr in expressions and not node.attr.startswith("_"):
+                    raise ConstantError(
+                        f"{source.path}:{node.lineno}: {node.value.id}.{node.attr} is a constant, and on the chip its "
+                        f"module has none: write `from … import {node.attr}`"
+                    )
+
+
+def _constant_name(node: ast.stmt) -> str:
+    """Return the name that a statement ``NAME = const(…)`` defines, else nothing."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+        call = node.value
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "const":
+            return node.targets[0].id
+    return ""
+
+
+def _constants_of(tree: ast.Module) -> dict[str, ast.expr]:
+    return {
+        _constant_name(node): node.value.args[0]
+        for node in tree.body
+        if _constant_name(node) and isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+    }
+
+
+def _blank(lines: list[str], node: ast.stmt) -> None:
+    """Empty the lines of a statement, and keep their number."""
+    for number in range(node.lineno - 1, (node.end_lineno or node.lineno)):
+        lines[number] = ""
+
+
+def _replace(source: Source, text: str, values: Mapping[str, int]) -> str:
+    """Return the text with names replaced by values, from the end so that places stay right."""
+    tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    lines = text.split("\n")
+    for before, token, after in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
+        if token.type != tokenize.NAME or token.string not in values or before.string == ".":
+            continue
+        if after.string == "=":
+            if before.string in ("(", ","):
+                continue  # the name of an argument
+            raise ConstantError(f"{source.path}:{token.start[0]}: {token.string} is a constant and is set again")
+        row, column = token.start[0] - 1, token.start[1]
+        value = values[token.string]
+        # A negative value is an operand of its own.
+        literal = str(value) if value >= 0 else f"({value})"
+        lines[row] = lines[row][:column] + literal + lines[row][token.end[1] :]
+    return "\n".join(lines)
