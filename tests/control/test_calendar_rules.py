@@ -100,6 +100,14 @@ def test_the_first_rule_that_matches_wins_on_every_day(plan_rules: list[Rule], d
         (Rule(1, layout.CONDITION_DAY, weekdays=0b10, occurrences=0b10000), ["2026-03-31"]),
         (Rule(1, layout.CONDITION_DATE, dates=[(0, 31, 0, 31)]), ["2026-03-31"]),
         (Rule(1, start=(0, 4, 29), end=(2026, 4, 30)), ["2026-04-29", "2026-04-30"]),
+        # One day, with and without its year: both ends belong to the range.
+        (Rule(1, start=(0, 4, 1), end=(0, 4, 1)), ["2026-04-01"]),
+        (Rule(1, start=(2026, 4, 1), end=(2026, 4, 1)), ["2026-04-01"]),
+        (Rule(1, end=(0, 3, 2)), ["2026-03-01", "2026-03-02"]),
+        (Rule(1, end=(2026, 3, 2)), ["2026-03-01", "2026-03-02"]),
+        (Rule(1, start=(0, 4, 30)), ["2026-04-30"]),
+        (Rule(1, start=(2026, 4, 30)), ["2026-04-30"]),
+        (Rule(1, start=(0, 4, 30), end=(0, 3, 1)), ["2026-03-01", "2026-04-30"]),
     ],
 )
 def test_known_days_of_spring_2026(rule: Rule, days: list[str]):
