@@ -20,9 +20,9 @@ from firmware.control.plan import Plan
 
 from .encode import LampPlan, encode
 from .law import Activity, Finding, Law, activity_of, law_findings
-from .play import Lit, Span, YearPlay, has_period, play_year
 from .program import clock_text
 from .site import Site
+from .year_play import Lit, Span, YearPlay, has_period, play_year
 from .zones import zone_info
 
 # Lit by day, dark by night: what is shorter is a fade, an offset, a cloud.

@@ -7,10 +7,11 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from .program import ControlProgram, clock_text
-from .site import SETS, Lamp, Site
+from .site import Lamp, Site
 from .site_calendar import Calendar
 from .site_lamp import NightWithoutClock, Presence
 from .site_limits import Limits
+from .site_names import SETS
 from .site_text import level_text, period_words, program_words, rule_words, tenths_text
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from firmware.control.inputs import COMMAND_OVERRIDE, COMMAND_RESUME
 
-from .site import Problem
+from .problems import Problem
 
 FILE_MAX_BYTES = 2_000_000
 EVENTS_MAX = 20_000

@@ -14,10 +14,12 @@ from firmware.control.plan import Plan
 
 from . import units
 from .encode import encode
-from .play import Lit, YearPlay, night_span
+from .play import night_span
+from .problems import Problem, problems_of
 from .program import Strict, clock_text
-from .site import Lamp, Problem, problems_of
+from .site import Lamp
 from .yaml_text import TextError, read_yaml
+from .year_play import Lit, YearPlay
 
 LAW_FOLDER = Path(__file__).parent / "law"
 ARRETE_2018 = LAW_FOLDER / "arrete-2018-12-27.yaml"

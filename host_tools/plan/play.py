@@ -1,31 +1,25 @@
 """Play a lamp's plan through the control core itself: what it does, why, and until when. Nothing is decided here."""
 
 import copy
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from firmware.control import limits, reasons
-from firmware.control import plan_format as layout
-from firmware.control.calendar_rules import Calendar
-from firmware.control.civil import SECONDS_PER_DAY, day_number
+from firmware.control.civil import SECONDS_PER_DAY
 from firmware.control.config import Config
 from firmware.control.controller import Controller
 from firmware.control.derating import UNKNOWN_DC
 from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
-from firmware.control.schedule import Schedule
-from firmware.control.sun import POLAR_DAY, POLAR_NIGHT, Sun
-from firmware.control.sun_days import SunDays
 from firmware.control.ticks import TICKS_MAX, ticks_diff
 from firmware.control.zone import ZoneRule
 
 from .encode import LampPlan, encode
 from .events import Event, Override
-from .program import CHANNELS, EVENTS, clock_text
+from .plan_words import PlanWords
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 DAY_MS = 86_400_000
@@ -33,10 +27,6 @@ DAY_MS = 86_400_000
 FIRST_DATE, LAST_DATE = date(2020, 1, 8), date(2199, 12, 24)
 # Played before what is asked for, so that what holds then has begun by itself.
 WARM_UP = timedelta(days=2)
-
-# What a photocell reports by day (`firmware.control.inputs`).
-PHOTOCELL_BRIGHT = 65535
-_BY_SENSOR = (layout.PERIOD_SENSOR, layout.PERIOD_ASTRO_AND_SENSOR, layout.PERIOD_VALUE)
 
 REASONS = {
     reasons.DEFAULT: "default",
@@ -61,8 +51,6 @@ _LIMITED = {
     limits.DRIVER_MINIMUM: "lifted to the driver's minimum",
     limits.THERMAL: "lowered by heat",
 }
-_CHANNEL_NAMES = {number: name for name, number in CHANNELS.items()}
-_EVENT_NAMES = {number: name for name, number in EVENTS.items()}
 
 
 @dataclass(frozen=True)
@@ -250,73 +238,6 @@ class LampPlay:
             now.quality = CLOCK_GOOD if value == "good" else CLOCK_HELD
 
 
-class PlanWords:
-    """Names the controls of a plan: which program, and which of its controls, as an operator wrote them."""
-
-    def __init__(self, plan: Plan, names: Sequence[str], zone: ZoneRule):
-        self.plan = plan
-        self.calendar = Calendar(plan)
-        self._names = names
-        self._zone = zone
-
-    def program(self, index: int) -> str:
-        """Return the id of a program."""
-        return self._names[index] if index < len(self._names) else f"program {index + 1}"
-
-    def control(self, program: int, by: int, index: int, day: int, second: int) -> str:
-        """Return a control in words; ``day`` and ``second``: the node's UTC."""
-        plan = self.plan
-        if by == reasons.BY_FIXED:
-            source, found = self.fixed_source(program, index, day, second)
-            words = self.fixed(source, found)
-            return words if source == program else f"{self.program(program)}: still {words} of the day before"
-        plan.select(program)
-        if by == reasons.BY_ASTRO:
-            return self.astro(program, index)
-        if by == reasons.BY_DYNAMIC:
-            return self.dynamic(program, index)
-        return f"{self.program(program)}: outside its active periods"
-
-    def fixed(self, program: int, index: int) -> str:
-        """Return a fixed time control in words."""
-        self.plan.select(program)
-        start = clock_text(self.plan.fixed_start_s(index))
-        return f"{self.program(program)}: fixed {start.removesuffix(':00')}"
-
-    def astro(self, program: int, index: int) -> str:
-        """Return an astro clock time control in words."""
-        self.plan.select(program)
-        minutes = self.plan.astro_offset_s(index) // 60
-        event = _EVENT_NAMES[self.plan.astro_event(index)]
-        return f"{self.program(program)}: astro {index + 1} ({event}{f' {minutes:+} min' if minutes else ''})"
-
-    def dynamic(self, program: int, index: int) -> str:
-        """Return a dynamic control in words."""
-        self.plan.select(program)
-        return f"{self.program(program)}: dynamic {index + 1} ({_CHANNEL_NAMES[self.plan.dynamic_channel(index)]})"
-
-    def fixed_source(self, program: int, index: int, day: int, second: int) -> tuple[int, int]:
-        """Return the program and control that a fixed level really comes from: before the day's first, yesterday's."""
-        plan = self.plan
-        self._zone.at(day, second)
-        in_day = second + self._zone.offset_s + self._zone.held_s - plan.day_offset_s
-        calendar_day = day + in_day // SECONDS_PER_DAY
-        plan.select(program)
-        starts = self._starts()
-        if min(starts) <= in_day % SECONDS_PER_DAY:
-            return program, index
-        yesterday = self.calendar.program_of(calendar_day - 1)
-        if yesterday in (layout.NO_PROGRAM, program):
-            return program, index
-        plan.select(yesterday)
-        starts = self._starts()
-        return yesterday, starts.index(max(starts))
-
-    def _starts(self) -> list[int]:
-        plan = self.plan
-        return [(plan.fixed_start_s(i) - plan.day_offset_s) % SECONDS_PER_DAY for i in range(plan.fixed)]
-
-
 def play_points(play: LampPlay, events: Sequence[Event], first: datetime, last: datetime) -> list[Point]:
     """Return the decisions from ``first`` up to before ``last``, each with its ``until``.
 
@@ -380,205 +301,6 @@ def night_span(night: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
         datetime.combine(night, noon, zone).astimezone(UTC),
         datetime.combine(night + timedelta(days=1), noon, zone).astimezone(UTC),
     )
-
-
-class SunNights:
-    """The sun's nights at a place (latitude and longitude in millionths of a degree), as the control core has them."""
-
-    def __init__(self, place: Sequence[int], zone: Sequence[int]):
-        self._days = SunDays(Sun(place[0], place[1]), zone[0])
-        # A year's nights at most are asked for, and each several times.
-        self._nights: dict[date, tuple[datetime, datetime] | None] = {}
-
-    def of(self, night: date) -> tuple[datetime, datetime] | None:
-        """Return sunset and sunrise of the night that begins on a local day, None where the sun does not set.
-
-        In the polar night it goes from transit to transit; where the next day has no sunrise, to the sun's lowest
-        point.
-        """
-        if night not in self._nights:
-            self._nights[night] = self._find(night)
-        return self._nights[night]
-
-    def _find(self, night: date) -> tuple[datetime, datetime] | None:
-        days = self._days
-        number = day_number(night.year, night.month, night.day)
-        evening = days.of(number)
-        if days.kind[evening] == POLAR_DAY:
-            return None
-        begin = days.transit_s[evening] if days.kind[evening] == POLAR_NIGHT else days.set_s[evening]
-        morning = days.of(number + 1)
-        end = days.rise_s[morning]
-        if days.kind[morning] == POLAR_NIGHT:
-            end = days.transit_s[morning]
-        elif days.kind[morning] == POLAR_DAY:
-            end = days.transit_s[morning] - SECONDS_PER_DAY // 2
-        midnight = EPOCH + timedelta(days=number)
-        return midnight + timedelta(seconds=begin), midnight + timedelta(days=1, seconds=end)
-
-
-@dataclass(frozen=True)
-class Lit:
-    """A time span in which a lamp is lit: the level it goes to, and in words who decided it."""
-
-    begin: datetime
-    end: datetime
-    level_permille: int
-    by: str
-
-
-@dataclass(frozen=True)
-class Span:
-    """What the schedule wanted from ``begin_ms`` to ``end_ms``; ``fixed``: (program, control), ``astro`` -1: none."""
-
-    begin_ms: int
-    end_ms: int
-    program: int
-    is_active: bool
-    fixed: tuple[int, int]
-    astro: int
-    fixed_permille: int
-    level_permille: int
-    dynamic: int
-
-
-@dataclass
-class YearPlay:
-    """One plan at one place through a year, from the noon of 1 January on."""
-
-    plan: LampPlan
-    play: LampPlay
-    zone: ZoneInfo
-    year: int
-    nights: SunNights
-    points: list[Point] = field(default_factory=list)
-    spans: list[Span] = field(default_factory=list)
-    lits: list[Lit] = field(default_factory=list)
-    darks: list[tuple[datetime, datetime]] = field(default_factory=list)
-
-    def dates(self) -> Iterator[date]:
-        """Yield every night of the year by the date on which it begins."""
-        day = date(self.year, 1, 1)
-        while day.year == self.year:
-            yield day
-            day += timedelta(days=1)
-
-    def night_of(self, moment: datetime) -> date:
-        """Return the date on whose noon the night of a moment begins."""
-        return (moment.astimezone(self.zone).replace(tzinfo=None) - timedelta(hours=12)).date()
-
-    def span_at(self, moment: datetime) -> Span:
-        """Return what the schedule wanted at a moment of the year."""
-        at = bisect_right(self.spans, self.play.ms_of(moment), key=lambda span: span.begin_ms)
-        return self.spans[max(0, at - 1)]
-
-    def lits_in(self, begin: datetime, end: datetime) -> list[Lit]:
-        """Return when the lamp is lit between two moments, cut to them."""
-        at = max(0, bisect_right(self.lits, begin, key=lambda lit: lit.begin) - 1)
-        found = []
-        while at < len(self.lits) and self.lits[at].begin < end:
-            lit = self.lits[at]
-            if lit.end > begin:
-                found.append(replace(lit, begin=max(lit.begin, begin), end=min(lit.end, end)))
-            at += 1
-        return found
-
-
-def play_year(plan: LampPlan, config: dict[str, Any], zone: ZoneInfo, year: int) -> YearPlay:
-    """Play a plan through every night that begins in ``year``."""
-    first, _ = night_span(date(year, 1, 1), zone)
-    last, _ = night_span(date(year + 1, 1, 1), zone)
-    play = LampPlay(plan, config, first - WARM_UP)
-    made = YearPlay(plan, play, zone, year, SunNights(config["place"], config["zone"]))
-    events = _photocell(made, first, last) if has_period(plan, _BY_SENSOR) else []
-    own = Plan(encode(plan))
-    latitude, longitude = config["place"]
-    schedule = Schedule(own, ZoneRule(config["zone"]), Sun(latitude, longitude))
-    first_ms, last_ms = play.ms_of(first), play.ms_of(last)
-    at = 0
-    points = play.step()
-    _note_span(made, schedule, own, play.t_ms)
-    while True:
-        coming = play.ms_of(events[at].utc) if at < len(events) else last_ms
-        play.t_ms = min(play.wake_at, coming, last_ms)
-        if play.t_ms >= last_ms:
-            break
-        if play.t_ms == coming:
-            play.take(events[at])
-            at += 1
-        points += play.step()
-        _note_span(made, schedule, own, play.t_ms)
-    made.spans = _cut(made.spans, first_ms, last_ms)
-    _note_light(made, points, first, last)
-    return made
-
-
-def _note_span(made: YearPlay, schedule: Schedule, own: Plan, t_ms: int) -> None:
-    """Ask the schedule what it wants now; the span before ends where the new one begins."""
-    seconds = (made.play.utc_of(t_ms) - EPOCH) // timedelta(seconds=1)
-    schedule.at(seconds // 86400, seconds % 86400, made.play.seen)
-    fixed = (layout.NO_PROGRAM, 0)
-    level = 0
-    if schedule.program != layout.NO_PROGRAM:
-        fixed = made.play.words.fixed_source(schedule.program, schedule.fixed, seconds // 86400, seconds % 86400)
-        own.select(fixed[0])
-        level = own.fixed_level_permille(fixed[1])
-    span = Span(
-        t_ms, t_ms, schedule.program, schedule.is_active, fixed, schedule.astro, level, schedule.level_permille,
-        schedule.dynamic,
-    )  # fmt: skip
-    if made.spans:
-        former = made.spans[-1]
-        if replace(span, begin_ms=former.begin_ms, end_ms=former.end_ms) == former:
-            return
-        made.spans[-1] = replace(former, end_ms=t_ms)
-    made.spans.append(span)
-
-
-def _cut(spans: list[Span], first_ms: int, last_ms: int) -> list[Span]:
-    spans[-1] = replace(spans[-1], end_ms=last_ms)
-    return [replace(span, begin_ms=max(span.begin_ms, first_ms)) for span in spans if span.end_ms > first_ms]
-
-
-def _note_light(made: YearPlay, points: list[Point], first: datetime, last: datetime) -> None:
-    """Work out from the decisions when the lamp is lit, and when it is dark outside every active period."""
-    for point, following in zip(points, [*points[1:], None], strict=True):
-        until = following.utc if following else last
-        if until <= first:
-            continue
-        made.points.append(point)
-        faded = point.utc if point.from_permille == 0 else point.utc + timedelta(milliseconds=point.ramp_ms)
-        if point.level_permille > 0:
-            made.lits.append(Lit(max(point.utc, first), until, point.level_permille, point.by))
-        else:
-            faded = min(until, faded)
-            if faded > max(point.utc, first):
-                made.lits.append(Lit(max(point.utc, first), faded, 0, f"{point.by}, fading out"))
-            if point.reason == "inactive" and until > faded:
-                made.darks.append((max(faded, first), until))
-
-
-def _photocell(made: YearPlay, first: datetime, last: datetime) -> list[Event]:
-    """Return what a photocell would say: bright at sunrise, dark at sunset."""
-    events = []
-    day = made.night_of(first) - timedelta(days=1)
-    while day <= made.night_of(last):
-        night = made.nights.of(day)
-        if night:
-            events += [Event(night[0], "lux", 0), Event(night[1], "lux", PHOTOCELL_BRIGHT)]
-        day += timedelta(days=1)
-    events = [event for event in events if made.play.start <= event.utc < last]
-    # In the polar night one night's end is the next one's beginning: it stays dark.
-    return [
-        event
-        for event, following in zip(events, [*events[1:], None], strict=True)
-        if not (event.value and following and following.utc <= event.utc)
-    ]
-
-
-def has_period(plan: LampPlan, kinds: Sequence[int]) -> bool:
-    """Tell whether any program of a plan has an active period of one of the kinds."""
-    return any(period.kind in kinds for program in plan.programs for period in program.periods)
 
 
 def _answer(points: list[Point], is_answered: bool, following: Point | None) -> None:

@@ -6,10 +6,8 @@ Everything wrong with a file is reported at once, each with its path in the file
 ``site.lamp_config(id)`` what else its node must know, as a record of `sim.lamp_replay` has it.
 """
 
-import difflib
 import hashlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -25,10 +23,12 @@ from firmware.control.plan_verify import PlanError
 from firmware.control.power import KNOTS_MAX
 
 from . import encode, units
+from .problems import Problem, SiteError, problems_of, suggestion
 from .program import ControlProgram, Strict
 from .site_calendar import Calendar
 from .site_lamp import Baselines, Meter, NightWithoutClock, Presence
 from .site_limits import Limits, LitPermille, Name
+from .site_names import SETS, double_lamps, reference_problems, value_problems
 from .yaml_text import TextError, read_yaml
 from .zones import ZoneError, ZoneIntegers, compile_zone
 
@@ -40,33 +40,7 @@ CATEGORIES = (
 LAMPS_MAX = 10_000
 POLES_MAX = 8
 
-# The named sets that a lamp may name, each under the key of its kind, and what one of them is called.
-SETS = {
-    "limits": "set of limits", "presence": "set of presence", "night_without_clock": "night without clock",
-    "meter": "meter", "baselines": "set of baselines",
-}  # fmt: skip
-
 _LAMP_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing wrong with a file, or to look at: where in it, and what to do."""
-
-    path: str
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}" if self.path else self.reason
-
-
-class SiteError(ValueError):
-    """A site that cannot be used. ``problems`` lists everything found, ``file`` is the file."""
-
-    def __init__(self, file: Path, problems: list[Problem]):
-        super().__init__(f"{file}: {len(problems)} problem(s)")
-        self.file = file
-        self.problems = problems
 
 
 def _lamp_id(text: str) -> str:
@@ -321,75 +295,15 @@ def load_site(path: Path) -> Site:
         problems += problems_of(error)
     tree = raw if isinstance(raw, dict) else {}
     zone = _zone(tree, problems)
-    problems += _reference_problems(tree)
-    problems += _value_problems(tree)
-    problems += _double_lamps(tree)
+    problems += reference_problems(tree)
+    problems += value_problems(tree)
+    problems += double_lamps(tree)
     if parts is None or zone is None or problems:
         raise SiteError(path, problems)
     problems += _plan_problems(parts)
     if problems:
         raise SiteError(path, problems)
     return Site(path, parts, zone, digest, _warnings(parts))
-
-
-def problems_of(error: ValidationError, prefix: str = "") -> list[Problem]:
-    """Return what pydantic found as problems with a path and words for people."""
-    found = list(dict.fromkeys(_problem(entry, prefix) for entry in error.errors()))
-    paths = [problem.path for problem in found]
-    # Where one of two units would do, the other's complaint about the unit only confuses.
-    other_unit = [problem for problem in found if problem.reason.startswith("unit ") and paths.count(problem.path) > 1]
-    return [problem for problem in found if problem not in other_unit or len(other_unit) == len(found)]
-
-
-# What pydantic puts into a path that does not stand in the file: the tag of a union, a key that is at fault itself.
-_TAGS = frozenset(
-    ("AbsoluteActivePeriod", "AstroClockActivePeriod", "SensorActivePeriod", "AstroAndSensorActivePeriod",
-     "ValueActivePeriod", "ccDate", "ccDay", "[key]")
-)  # fmt: skip
-
-
-def _is_tag(part: str) -> bool:
-    return part in _TAGS or re.match(r"function-[a-z]+\[", part) is not None
-
-
-def _problem(entry: Any, prefix: str) -> Problem:
-    parts = [part for part in entry["loc"] if isinstance(part, int) or not _is_tag(part)]
-    path = prefix + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    path = path.lstrip(".")
-    kind = entry["type"]
-    if kind == "missing":
-        return Problem(path, "is missing: add it")
-    if kind == "extra_forbidden":
-        return Problem(path, "is not known here: check the spelling, or remove it")
-    if kind == "string_unicode":
-        return Problem(path, "has half a character (a lone surrogate) in it: write it anew")
-    if kind in ("model_type", "dict_type", "list_type", "model_attributes_type", "string_type"):
-        return Problem(path, f"has the wrong shape ({entry['msg'].lower()}): see the shipped site for an example")
-    if kind in ("union_tag_not_found", "union_tag_invalid"):
-        what = entry["ctx"]["discriminator"].strip("'")
-        return Problem(path, f"needs a {what}: one of {entry['ctx'].get('expected_tags', _EXPECTED[what])}")
-    if kind == "too_long":
-        ctx = entry["ctx"]
-        return Problem(path, f"has {ctx['actual_length']} entries, at most {ctx['max_length']}: leave some out")
-    if kind == "too_short":
-        return Problem(path, f"is empty: give at least {entry['ctx']['min_length']}")
-    return Problem(path, entry["msg"].removeprefix("Value error, "))
-
-
-_EXPECTED = {
-    "name": "'AbsoluteActivePeriod', 'AstroClockActivePeriod', 'SensorActivePeriod', 'AstroAndSensorActivePeriod', "
-    "'ValueActivePeriod'",
-    "type": "'ccDate', 'ccDay'",
-}
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return the end of a sentence that says which of the ``known`` names may have been meant."""
-    known = list(known)
-    near = difflib.get_close_matches(name, known, 3, 0.6)
-    if near:
-        return f": did you mean {' or '.join(near)}?"
-    return f": choose from {', '.join(known[:10])}{' …' if len(known) > 10 else ''}" if known else ": there is none yet"
 
 
 def _zone(tree: dict[str, Any], problems: list[Problem]) -> ZoneIntegers | None:
@@ -402,81 +316,6 @@ def _zone(tree: dict[str, Any], problems: list[Problem]) -> ZoneIntegers | None:
     except ZoneError as error:
         problems.append(Problem("zone", str(error)))
         return None
-
-
-def _part(tree: Any, key: str) -> dict[str, Any]:
-    part = tree.get(key) if isinstance(tree, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _list(tree: Any, key: str) -> list[Any]:
-    part = tree.get(key) if isinstance(tree, dict) else None
-    return part if isinstance(part, list) else []
-
-
-def _reference_problems(tree: dict[str, Any]) -> list[Problem]:
-    """Look up every name in the raw file, so that one wrong value hides no wrong name."""
-    problems: list[Problem] = []
-
-    def look_up(name: Any, kind: str, one: str, path: str) -> None:
-        if isinstance(name, str) and name not in _part(tree, kind):
-            problems.append(Problem(path, f"there is no {one} {name!r}{suggestion(name, _part(tree, kind))}"))
-
-    for calendar_id, calendar in _part(tree, "calendars").items():
-        at = f"calendars.{calendar_id}"
-        if isinstance(calendar, dict):
-            look_up(calendar.get("defaultProgram"), "programs", "program", f"{at}.defaultProgram")
-        for index, rule in enumerate(_list(calendar, "rules")):
-            if isinstance(rule, dict):
-                look_up(rule.get("program"), "programs", "program", f"{at}.rules[{index}].program")
-    for lamp_id, lamp in _part(tree, "lamps").items():
-        if not isinstance(lamp, dict):
-            continue
-        for key, kind in (("calendar", "calendars"), ("luminaire", "luminaires"), *((name, name) for name in SETS)):
-            look_up(lamp.get(key), kind, SETS.get(key, key), f"lamps.{lamp_id}.{key}")
-        for name in _part(lamp, "neighbours"):
-            path = f"lamps.{lamp_id}.neighbours.{name}"
-            look_up(name, "lamps", "lamp", path)
-            if name == lamp_id:
-                problems.append(Problem(path, "a lamp is not its own neighbour: remove it"))
-    for group_id in _part(tree, "groups"):
-        listed: set[str] = set()
-        for index, name in enumerate(_list(tree["groups"], group_id)):
-            look_up(name, "lamps", "lamp", f"groups.{group_id}[{index}]")
-            if isinstance(name, str) and name in listed:
-                problems.append(Problem(f"groups.{group_id}[{index}]", f"lamp {name!r} stands twice: keep one"))
-            listed.add(str(name))
-    return problems
-
-
-def _value_problems(tree: dict[str, Any]) -> list[Problem]:
-    """Refuse a ValueActivePeriod whose value has the unit of another channel."""
-    problems = []
-    for program_id, program in _part(tree, "programs").items():
-        for index, period in enumerate(_list(program, "activePeriods")):
-            if not isinstance(period, dict) or not isinstance(period.get("value"), str):
-                continue
-            is_level = period["value"].rstrip().endswith("%")
-            if period.get("reference") in ("lux", "external") and is_level != (period["reference"] == "external"):
-                remedy = "40 %" if period["reference"] == "external" else "35 lx"
-                problems.append(
-                    Problem(
-                        f"programs.{program_id}.activePeriods[{index}].value",
-                        f"{period['value']!r} cannot be compared with {period['reference']}: write it like {remedy}",
-                    )
-                )
-    return problems
-
-
-def _double_lamps(tree: dict[str, Any]) -> list[Problem]:
-    """Refuse ids that some file systems take for the same."""
-    seen: dict[str, str] = {}
-    problems = []
-    for name in _part(tree, "lamps"):
-        if name.lower() in seen:
-            problems.append(Problem(f"lamps.{name}", f"differs from {seen[name.lower()]} in case only: rename one"))
-        seen.setdefault(name.lower(), name)
-    return problems
 
 
 def _lamp_plan(parts: SiteFile, lamp: Lamp) -> encode.LampPlan:

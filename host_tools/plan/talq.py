@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from . import program as words
+from .problems import Problem
 from .program import ControlProgram, clock_text
-from .site import Problem
 from .site_calendar import Calendar
 from .site_text import calendar_words, level_text, offset_text
 from .talq_reader import ADDRESSES, Imported, TalqError, TalqReader

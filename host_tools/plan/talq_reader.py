@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from . import program as words
+from .problems import Problem, problems_of, suggestion
 from .program import ControlProgram
-from .site import Problem, problems_of, suggestion
 from .site_calendar import Calendar
 from .site_limits import Name
 

@@ -18,7 +18,8 @@ from rich.table import Table
 from host_tools.plan.check import SEVERITIES, check_site
 from host_tools.plan.law import Finding, LawError, load_law
 from host_tools.plan.play import FIRST_DATE, LAST_DATE
-from host_tools.plan.site import Problem, Site
+from host_tools.plan.problems import Problem
+from host_tools.plan.site import Site
 
 from .plan_show import InputError, fail, load
 

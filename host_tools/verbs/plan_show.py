@@ -32,15 +32,16 @@ from host_tools.plan.play import (
     LAST_DATE,
     LampPlay,
     Point,
-    SunNights,
     night_span,
     play_points,
     run_to,
     start_of,
 )
 from host_tools.plan.play import REASONS as REASON_WORDS
-from host_tools.plan.site import Problem, Site, SiteError, load_site
+from host_tools.plan.problems import Problem, SiteError
+from host_tools.plan.site import Site, load_site
 from host_tools.plan.site_compile import derogation_of
+from host_tools.plan.year_play import SunNights
 from host_tools.plan.zones import zone_info
 
 # Events further from the night than this are a mistake in a date.

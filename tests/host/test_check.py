@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from host_tools.plan.check import check_site, clock_change
 from host_tools.plan.law import Finding, load_law
-from host_tools.plan.play import play_year
 from host_tools.plan.site import load_site
+from host_tools.plan.year_play import play_year
 from host_tools.plan.zones import zone_info
 from host_tools.verbs import plan_check
 

@@ -11,7 +11,8 @@ from firmware.control.inputs import COMMAND_OVERRIDE, COMMAND_RESUME
 from firmware.control.plan_format import EFFECT_MAX, PERIOD_ASTRO_CLOCK
 from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, LampPlan, Program, Rule, encode
 from host_tools.plan.events import Event, Override
-from host_tools.plan.play import LampPlay, SunNights, night_span, play_points, play_year, start_of
+from host_tools.plan.play import LampPlay, night_span, play_points, start_of
+from host_tools.plan.year_play import SunNights, play_year
 from host_tools.plan.zones import compile_zone, zone_info
 from sim.lamp_replay import replay
 

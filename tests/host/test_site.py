@@ -17,7 +17,8 @@ from firmware.control.civil import day_number
 from firmware.control.controller import Config, Controller
 from firmware.control.plan import Plan
 from host_tools.plan.law import load_law
-from host_tools.plan.site import CATEGORIES, Site, SiteError, load_site
+from host_tools.plan.problems import SiteError
+from host_tools.plan.site import CATEGORIES, Site, load_site
 from host_tools.plan.site_calendar import condition_date, date_text, rule_date
 from host_tools.plan.site_text import yaml_text
 from sim.lamp_replay import build_controller
