@@ -165,3 +165,29 @@ def test_the_sooner_of_two_is_due():
     world.run(WINDOW_MS - 1)
     assert senses.neighbours == 0
     assert senses.due_ms == WINDOW_MS
+
+
+def test_a_sensor_that_sticks_loses_its_vote_at_its_own_tick():
+    """A sensor stuck on lights its street all night, and its neighbours'. So after two hours its presence ends, the
+    neighbours hear no more of it, and a minute of rest gives the vote back."""
+    world = World(own_id=20, neighbours=((21, 1),), bubble_repeat_ms=10_000)
+    senses = world.senses
+    world.see(0, presence=1)
+    stuck = 120 * MIN_MS
+    while senses.is_due and senses.due_ms < stuck:
+        senses.pass_due(senses.due_ms)
+        if senses.has_to_send:
+            senses.bubble.sent()
+    assert senses.presence == 1
+    world.run(stuck)
+    assert (senses.presence, senses.detections) == (0, 1)
+    world.run(stuck + 5 * MIN_MS)
+    assert not senses.has_to_send
+    world.see(stuck + 5 * MIN_MS, presence=0)
+    world.run(stuck + 6 * MIN_MS - 1)
+    assert senses.sensor.trust != 0
+    world.run(stuck + 6 * MIN_MS)
+    assert senses.sensor.trust == 0
+    world.see(stuck + 7 * MIN_MS, presence=1)
+    assert (senses.presence, senses.detections) == (1, 2)
+    assert senses.has_to_send
