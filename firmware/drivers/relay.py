@@ -18,21 +18,30 @@ _PULSE_MAX_MS = const(500)
 class ReadBack:
     """A contact or opto-coupler that shows whether the relay is closed (steady level, not mains half-waves).
 
-    ``disagrees(is_on, since_ms)``: 1 when it contradicts a relay that was switched at since_ms and has come to rest.
+    ``switched()``: the relay has just moved. ``disagrees(is_on)``: 1 when a relay at rest is not as it should be.
     """
 
     def __init__(self, pin, is_active_high, ticks_ms=None, ticks_diff=None):
         if ticks_ms is None:
             from time import ticks_diff, ticks_ms
-        self.ticks_ms = ticks_ms
+        self._ticks_ms = ticks_ms
         self._ticks_diff = ticks_diff
         self._pin = pin
         self._closed = 1 if is_active_high else 0
+        self.switched()
 
-    def disagrees(self, is_on, since_ms):
+    def switched(self):
+        """Note that the relay moves now."""
+        self._since_ms = self._ticks_ms()
+        self._is_at_rest = False
+
+    def disagrees(self, is_on):
         """Return 1 or 0. Within 200 ms of switching it says nothing (0)."""
-        if self._ticks_diff(self.ticks_ms(), since_ms) < _SETTLE_MS:
-            return 0
+        if not self._is_at_rest:
+            if self._ticks_diff(self._ticks_ms(), self._since_ms) < _SETTLE_MS:
+                return 0
+            # Remembered, since the ring of ticks comes round.
+            self._is_at_rest = True
         return 1 if (self._pin.value() == self._closed) != is_on else 0
 
 
@@ -48,28 +57,29 @@ class Relay:
         self.is_on = bool(is_on)
         # A value given with the direction reaches the pin before the direction does (ESP32 port): no pulse.
         pin.init(pin.OUT, value=self._on_level if self.is_on else 1 - self._on_level)
-        self._since_ms = read_back.ticks_ms() if read_back else 0
+        if read_back:
+            read_back.switched()
 
     def write(self, on):
         """Close (True) or open (False) the lamp's circuit at once. Allocates nothing."""
         on = bool(on)
         self._pin.value(self._on_level if on else 1 - self._on_level)
         if on != self.is_on and self._read_back:
-            self._since_ms = self._read_back.ticks_ms()
+            self._read_back.switched()
         self.is_on = on
 
     @property
     def fault(self):
         """Return 1 while the read-back contradicts, 0 else and without one."""
-        return self._read_back.disagrees(self.is_on, self._since_ms) if self._read_back else 0
+        return self._read_back.disagrees(self.is_on) if self._read_back else 0
 
 
 class LatchingRelay:
     """A relay with a coil to set and one to reset, each moved by a pulse of ``pulse_ms`` (10 … 500).
 
-    The constructor gives the first pulse itself and blocks for it: the state before is not known. Later ``write()`` only
-    starts a pulse, and ``async run()`` ends it. A pulse that is under way is ended before the other coil gets its own,
-    so both coils are never driven together; of several writes within a pulse the last counts. A node that dies within
+    The constructor gives the first pulse itself and blocks for it: the state before is not known. Later ``write()``
+    only asks, and ``async run()`` gives one whole pulse after the other, so both coils are never driven together; of
+    several writes within a pulse the last counts. A node that dies within
     a pulse is reset by its watchdog, and reset pins are inputs: the coil is free again.
     """
 
@@ -93,7 +103,8 @@ class LatchingRelay:
         self._begin()
         sleep_ms(pulse_ms)
         self._end()
-        self._since_ms = read_back.ticks_ms() if read_back else 0
+        if read_back:
+            read_back.switched()
 
     def write(self, on):
         """Ask for closed (True) or open (False). The pulse begins within 10 ms, when `run` looks."""
@@ -102,12 +113,12 @@ class LatchingRelay:
             self.is_on = on
             self._is_done = False
             if self._read_back:
-                self._since_ms = self._read_back.ticks_ms()
+                self._read_back.switched()
 
     @property
     def fault(self):
         """Return 1 while the read-back contradicts, 0 else and without one."""
-        return self._read_back.disagrees(self.is_on, self._since_ms) if self._read_back else 0
+        return self._read_back.disagrees(self.is_on) if self._read_back else 0
 
     async def run(self, sleep_ms=None):
         """Give the pulses that were asked for, one at a time. Never returns."""
