@@ -46,7 +46,8 @@ _TWICE_US = const(100000)
 # A bus low for this long has failed: no supply, or a short (IEC 62386-101: 550 ms, then gear goes to its failure level).
 BUS_FAILURE_MS = const(550)
 _TWICE_TRIES = const(3)
-_WAIT_MAX_MS = const(60)
+# A frame that was shouted may still be on its way: its length, and the quiet after it.
+_SETTLE_MAX_MS = const(29)
 
 
 class ChipClock:
@@ -85,8 +86,6 @@ class DaliMaster:
         self._is_in_procedure = False
         self._urgent = 0
         self._end_us = self._ticks_us()
-        self._is_fresh = True
-        self._low_ms = 0
         self.is_bus_down = 0
         self.frames = 0
         self.damaged = 0
@@ -179,14 +178,10 @@ class DaliMaster:
     async def _send(self, frame):
         """Send a frame once the bus has been quiet long enough. Returns when it began; raises `NoAnswer`."""
         clock = self.clock
-        if not self._is_fresh:
-            # Otherwise the ring of ticks has gone round, and the difference says nothing.
-            waits = 0
-            while self._since(self._end_us) < _SETTLE_US and waits < _WAIT_MAX_MS:
-                rest_us = _SETTLE_US - self._since(self._end_us)
-                await clock.sleep_ms(max(1, (rest_us + 999) // 1000))
-                waits += 1
-            self._is_fresh = True
+        rest_us = _SETTLE_US - self._since(self._end_us)
+        if rest_us > 0:
+            # After minutes of silence the ring of ticks has gone round and says anything: never wait longer than due.
+            await clock.sleep_ms(min(rest_us // 1000 + 1, _SETTLE_MAX_MS))
         waited_ms = 0
         while self._rx.value() != self._idle_rx:
             if waited_ms >= BUS_FAILURE_MS:
@@ -194,7 +189,10 @@ class DaliMaster:
                 raise NoAnswer("dali", "bus is low: short or no supply")
             await clock.sleep_ms(10)
             waited_ms += 10
-        begin_us = self._start(frame)
+        try:
+            begin_us = self._start(frame)
+        except OSError:
+            raise NoAnswer("dali", "RMT does not send")
         await clock.sleep_ms(FRAME_US // 1000 + 1)
         while self._since(begin_us) < FRAME_US:
             await clock.sleep_ms(1)
@@ -210,7 +208,6 @@ class DaliMaster:
         begin_us = self._ticks_us()
         self._rmt.write_pulses(HALF_BIT_US, self._levels)
         self._end_us = (begin_us + FRAME_US) & 0x3FFFFFFF
-        self._is_fresh = False
         if self.frames < 0x3FFFFFFF:
             self.frames += 1
         return begin_us

@@ -83,9 +83,7 @@ class LatchingRelay:
     a pulse is reset by its watchdog, and reset pins are inputs: the coil is free again.
     """
 
-    def __init__(
-        self, set_pin, reset_pin, is_on=True, is_active_high=True, pulse_ms=50, read_back=None, sleep_ms=None
-    ):
+    def __init__(self, set_pin, reset_pin, is_on=True, is_active_high=True, pulse_ms=50, read_back=None, sleep_ms=None):
         if not _PULSE_MIN_MS <= pulse_ms <= _PULSE_MAX_MS:
             raise OutOfRange("relay", "pulse 10 to 500 ms")
         self._set = set_pin
