@@ -178,7 +178,8 @@ class DaliBus:
         self._sent = merged(sent)
         if self.fault == "noise" and self.chance(3) == 0:
             start = self.now_us + self.chance(14000)
-            self._sent = merged([*self._sent, (start, start + 100 + self.chance(900))]) if self._sent else []
+            sent.append((start, start + 100 + self.chance(900)))
+            self._sent = merged(sent)
         self._pull(self._sent)
         self._due_us = self._sent[-1][1] + _STOP_US if self._sent else -1
 
