@@ -1,7 +1,7 @@
 """One lamp on a DALI bus: the newest level wins, is asked back, and is sent again for as long as it takes.
 
-**What the lamp does when something fails.** Gear without a bus burns at its system failure level, gear whose supply came
-back at its power on level; both are set to 254, full light, and verified (`is_protected`). While the gear does not
+**What the lamp does when something fails.** Gear without a bus burns at its system failure level, gear whose supply
+came back at its power on level; both are set to 254, full light, and verified (`is_protected`). While the gear does not
 answer, the last level it heard holds, the newest one is sent again at least every 30 s, and ``fault`` is 1 from the
 second round of three tries (about a second) until the gear says that it does what it was told. Sending a level again
 changes nothing on a lamp that has it, so nothing blinks.
@@ -82,8 +82,8 @@ class DaliDimmer:
     because drivers import no control. ``verify_s``: how often a level at rest is asked back. ``has_fades``: False where
     the gear's memory is to be spared: each change of the fade time is stored in it.
 
-    ``is_protected``: 1 when the gear's failure levels are known to be 254. ``lamp_failure``: 1 while the gear reports its
-    lamp (LEDs) dead. ``rounds``: rounds of tries that failed since the last success, up to 1000.
+    ``is_protected``: 1 when the gear's failure levels are known to be 254. ``lamp_failure``: 1 while the gear reports
+    its lamp (LEDs) dead. ``rounds``: rounds of tries that failed since the last success, up to 1000.
     """
 
     def __init__(self, master, safe_permille, address=BROADCAST, arc_of=linear_arc, verify_s=60, has_fades=True):

@@ -43,7 +43,7 @@ _ANSWER_LENGTH_MS = const(12)
 # From the end of a frame or an answer to the next frame: priority 1 is 13.5 to 14.7 ms.
 _SETTLE_US = const(13600)
 _TWICE_US = const(100000)
-# A bus low for this long has failed: no supply, or a short (IEC 62386-101: 550 ms, then gear goes to its failure level).
+# A bus low for this long has failed: no supply, or a short (IEC 62386-101: then gear goes to its failure level).
 BUS_FAILURE_MS = const(550)
 _TWICE_TRIES = const(3)
 # A frame that was shouted may still be on its way: its length, and the quiet after it.
@@ -64,8 +64,8 @@ class ChipClock:
 
 
 class DaliMaster:
-    """One bus. ``rmt``: an esp32.RMT; ``rx``: a machine.Pin, input; ``idle_tx``, ``idle_rx``: their levels while the bus
-    is idle. ``clock``: a `ChipClock` or a double.
+    """One bus. ``rmt``: an esp32.RMT; ``rx``: a machine.Pin, input; ``idle_tx``, ``idle_rx``: their levels while the
+    bus is idle. ``clock``: a `ChipClock` or a double.
 
     ``is_bus_down``: 1 while the bus stays low or our own frames do not come back. ``frames``, ``damaged``: counters,
     they stop at 2^30 - 1.

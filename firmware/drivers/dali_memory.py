@@ -90,7 +90,7 @@ UNKNOWN_DC = const(-32768)
 def value_of(data, kind, factor, highest):
     """Return the integer of a value's bytes (1 ... 8 of them), `UNKNOWN` (`UNKNOWN_DC`) when it is masked or invalid.
 
-    A number is multiplied by ``factor``, a scaled one by that and by ten to the power of its first byte, down to a whole.
+    A number is multiplied by ``factor``, a scaled one by that and by ten to the power of its first byte, rounded down.
     """
     scale = 0
     if kind == SCALED:
@@ -187,7 +187,7 @@ def read_values(address, bank, values):
 
 
 class D4iMeter:
-    """See `contract`, meter; but ``read()`` is a coroutine, for the bus is shared with the lamp's levels, which go first.
+    """See `contract`, meter; but ``read()`` is a coroutine: the bus is shared with the lamp's levels, which go first.
 
     Attributes: ``energy_wh``, ``power_mw`` (bank 202), and with ``has_diagnostics`` all of `GEAR`. `UNKNOWN` until read
     and where the gear does not give them (``temperature_dc``: `UNKNOWN_DC`). ``operating_s`` stops at 2^30 - 1.

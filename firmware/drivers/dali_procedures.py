@@ -7,13 +7,13 @@ bus that can do two things:
   (a damaged answer, or several at once); without `ANSWER` it is `NOTHING`.
 - request < 0: wait that many ms.
 
-It returns its result and raises `NoAnswer` or `BadAnswer` after `TRIES`. An address is one int: a short address 0 ... 63,
-64 + group, `UNADDRESSED` or `BROADCAST`; a frame's first byte is twice that, plus 1 for a command.
+It returns its result and raises `NoAnswer` or `BadAnswer` after `TRIES`. An address is one int: a short address 0 ...
+63, 64 + group, `UNADDRESSED` or `BROADCAST`; a frame's first byte is twice that, plus 1 for a command.
 """
 
 from ..control.compat import const
 from .contract import BadAnswer, NoAnswer
-from .dali_frames import CORRUPT, NOTHING
+from .dali_frames import NOTHING
 
 ANSWER = const(0x10000)
 # Send the same frame again within 100 ms: configuration commands are ignored else.

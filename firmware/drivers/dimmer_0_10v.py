@@ -23,13 +23,13 @@ FREQUENCY_HZ = const(5000)
 _DUTY_FULL = const(65535)
 _DAC_FULL = const(255)
 # Level to volts as the standard draws it: 1 V at the gear's minimum (10 % by habit), 10 V at full.
-_ANNEX_E = ((0, 1000), (100, 1000), (1000, 10000))
+_ANNEX_E = (0, 1000, 100, 1000, 1000, 10000)
 
 
 class VoltageDimmer:
     """See `contract`, Dimmer.
 
-    ``pin``: a machine.Pin. ``points``: ((permille, mV), …) from 0 to 1000, measured at the gear or the maker's curve;
+    ``pin``: a machine.Pin. ``points``: permille, mV, permille, mV … from 0 to 1000, measured at the gear or the maker's curve;
     ``full_scale_mv`` (10000 … 12000): volts at full duty, measured at the pair. ``off_mv``: -1, or the volts (0 … 999
     mV) at which this gear is dark. ``is_inverted``: full duty is 0 V (an opto-coupler that pulls down). ``is_dac``:
     ESP32's DAC (8 bits, 47 mV a step) instead of PWM. ``output``: machine.PWM or machine.DAC, or a double of it.
@@ -53,10 +53,7 @@ class VoltageDimmer:
             raise OutOfRange("0-10v", "full scale 10000 to 12000 mV")
         if not -1 <= off_mv < MINIMUM_MV:
             raise OutOfRange("0-10v", "off below 1000 mV, or -1")
-        check_points("0-10v", points, full_scale_mv)
-        for point in points:
-            if point[1] < MINIMUM_MV:
-                raise OutOfRange("0-10v", "a point below 1 V")
+        check_points("0-10v", points, MINIMUM_MV, full_scale_mv)
         self._points = points
         self._scale = full_scale_mv
         self._off = off_mv

@@ -21,14 +21,14 @@ FREQUENCY_MIN_HZ = const(1250)
 # Above it an 8-bit resolution is left, and gate drivers heat up.
 FREQUENCY_MAX_HZ = const(40000)
 _DUTY_FULL = const(65535)
-_LINEAR = ((0, 0), (1000, 65535))
+_LINEAR = (0, 0, 1000, 65535)
 
 
 class PwmDimmer:
     """See `contract`, Dimmer. A lamp behind it cannot answer: ``fault`` is 0 always.
 
     ``pin``: a machine.Pin. ``frequency_hz``: 1250 … 40000. ``is_inverted``: the lamp is full at duty 0.
-    ``minimum_permille`` (1 … 1000): lit is never less. ``points``: ((permille, duty 0 … 65535), …) from 0 to 1000.
+    ``minimum_permille`` (1 … 1000): lit is never less. ``points``: permille, duty (0 … 65535), permille, duty … from 0 to 1000.
     ``pwm``: machine.PWM, or a double of it. Raises `OutOfRange`.
     """
 
@@ -42,7 +42,7 @@ class PwmDimmer:
             raise OutOfRange("pwm", "frequency 1250 to 40000 Hz")
         if not 1 <= minimum_permille <= FULL_PERMILLE:
             raise OutOfRange("pwm", "minimum 1 to 1000")
-        check_points("pwm", points, _DUTY_FULL)
+        check_points("pwm", points, 0, _DUTY_FULL)
         if pwm is None:
             from machine import PWM as pwm
         self._is_inverted = is_inverted
