@@ -1,7 +1,7 @@
 """A model of the ADE7953 (datasheet Rev. C, register tables 13-17: defaults and widths). A double: no hardware.
 
-Only the registers that a single-phase meter uses are there; a read of any other gives 0. The width of a register follows
-from its number: 0x0xx 8 bits, 0x1xx 16, 0x2xx 24, 0x3xx 32 (the same registers as 0x2xx, extended).
+Only the registers that a single-phase meter uses are there; a read of any other gives 0. The width of a register
+follows from its number: 0x0xx 8 bits, 0x1xx 16, 0x2xx 24, 0x3xx 32 (the same registers as 0x2xx, extended).
 """
 
 from .buses import I2CModel
@@ -26,11 +26,10 @@ _DEFAULTS = {
     0x381: 0x400000,  # AVGAIN
     0x382: 0x400000,  # AWGAIN
 }
-_SIGNED_24 = (0x312, 0x31E)
 
 
 class Ade7953Model(I2CModel):
-    """``voltage_uv``, ``current_uv``: rms at its pins; ``power_pv2``: their product with the power factor, in 1e-12 V^2."""
+    """``voltage_uv``, ``current_uv``: rms at its pins; ``power_pv2``: their product by the power factor, 1e-12 V^2."""
 
     address = 0x38
 
@@ -103,8 +102,7 @@ class Ade7953Model(I2CModel):
             value = 0x200000
         if self.fault == "stuck" and self.pointer in (0x312, 0x31A, 0x31C):
             value = 1234567
-        width = 1 << (self.pointer >> 8)
-        width = {1: 1, 2: 2, 4: 3, 8: 4}.get(width, 4)
+        width = min((self.pointer >> 8) + 1, 4)
         value &= (1 << 8 * width) - 1
         data = bytearray(width)
         for i in range(width):

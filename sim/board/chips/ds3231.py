@@ -1,4 +1,4 @@
-"""A model of Maxim's DS3231 (datasheet 19-5170 Rev. 10, figure 1 and the register descriptions). A double: no hardware."""
+"""A model of Maxim's DS3231 (datasheet 19-5170 Rev. 10, figure 1 and registers). A double: no hardware."""
 
 from .buses import RegisterModel
 
