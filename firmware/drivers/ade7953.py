@@ -43,7 +43,7 @@ _ONE_PPM = const(1000000)
 
 
 class Ade7953:
-    """An ADE7953, channel A. ``shunt_uohm``; ``upper_kohm``, ``lower_ohm``: divider; ``pga_i``: 0 … 5, gain 2^n (5: 22).
+    """Channel A. ``shunt_uohm``; ``upper_kohm``, ``lower_ohm``: the divider; ``pga_i``: 0 … 5, gain 2^n (22 at 5).
 
     ``no_load_mw``: below this power the chip counts no energy (its own threshold register). ``is_reversed``: the
     shunt's wires are crossed. ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections, 1,000,000 for none.

@@ -3,7 +3,7 @@
 Sources: BL0937 datasheet V1.02, section "frequency output": with the rms voltages at the pins and Vref = 1.218 V,
 F_CF = 1721506 V(V) V(I) / Vref^2, F_CFU = 15397 V(V) / Vref, F_CFI = 94638 V(I) / Vref. HLW8012 user manual Rev. 1.3,
 section 3: Vref = 2.43 V, oscillator 3.579 MHz, F_CF = V1 V2 48 / Vref^2 x fosc / 128, F_CFU = V2 2 / Vref x fosc / 512,
-F_CFI = V1 24 / Vref x fosc / 512. SEL low: CF1 is current; high: voltage. Both meter 165 mV and about 44 mV rms at most.
+F_CFI = V1 24 / Vref x fosc / 512. SEL low: CF1 is current; high: voltage.
 
 The part sits on the mains side of its board: only an isolated or a fully enclosed assembly may be touched or flashed.
 
@@ -32,10 +32,11 @@ _ONE_PPM = const(1000000)
 
 
 class Bl0937:
-    """A pulse meter. ``cf``, ``cf1``: counters with ``value()`` (`machine.Counter`, `PulsePin`); ``sel``: an output pin.
+    """A pulse meter. ``cf``, ``cf1``: with ``value()``, as `machine.Counter` or `PulsePin`; ``sel``: an output pin.
 
     ``cf1`` and ``sel`` may be None: then there is power and energy only. ``counter_ring``: 2^n - 1 of a counter that
-    wraps, 0x3FFFFFFF else. ``shunt_uohm``: the shunt in micro-ohm; ``upper_kohm``, ``lower_ohm``: the divider.
+    wraps (15 bits hold 8 s of CF1 at most), 0x3FFFFFFF else. ``shunt_uohm``: the shunt in micro-ohm; ``upper_kohm``,
+    ``lower_ohm``: the divider.
     ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections from `calibrated_ppm`, 1,000,000 for none.
 
     After `read`: ``power_mw``, ``voltage_dv``, ``current_ma``, ``power_factor_permille`` (each `UNKNOWN` until it was

@@ -81,8 +81,8 @@ class Ds3231:
     def set(self, day, second, ms=0):
         """Set the time to UTC, read it back, and clear the stop flag only then. Blocks 6 ms.
 
-        ``day`` 0 … 73048; writing the seconds starts a new second in the chip, so call it at a full second: it takes the
-        nearest. Raises `OutOfRange`, `NoAnswer`; `BadAnswer` when it reads back otherwise (the flag stays set then).
+        ``day`` 0 … 73048. Writing the seconds starts a new second in the chip, so call it at a full second: it takes
+        the nearest. Raises `OutOfRange`, `NoAnswer`; `BadAnswer` when it reads back otherwise (the flag stays then).
         """
         if not (0 <= day <= _DAY_MAX and 0 <= second < 86400 and 0 <= ms < 1000):
             raise OutOfRange(self._name, "day or second")

@@ -1,7 +1,8 @@
 """Hi-Link HLK-LD2410 (B, C), 24 GHz presence radar on a UART at 256,000 baud, 8N1.
 
-Source: LD2410 serial communication protocol V1.02 (B: V1.04): report F4 F3 F2 F1, length, 02 or 01, AA, target data, 55, 00,
-F8 F7 F6 F5 (section 2.3); command FD FC FB FA, length, word, value, 04 03 02 01 and its acknowledge (section 2.2).
+Source: LD2410 serial communication protocol V1.02 (B: V1.04): report F4 F3 F2 F1, length, 02 or 01, AA, target data,
+55, 00, F8 F7 F6 F5 (section 2.3); command FD FC FB FA, length, word, value, 04 03 02 01 and its acknowledge
+(section 2.2).
 
 Reports carry no check sum: only framing and plausibility speak for one, so a single flipped bit may pass as another
 distance; presence itself is what control debounces.
@@ -46,7 +47,10 @@ _FIRMWARE = const(0xA0)
 _FRAME_ENABLE = b"\xfd\xfc\xfb\xfa\x04\x00\xff\x00\x01\x00\x04\x03\x02\x01"
 _FRAME_END = b"\xfd\xfc\xfb\xfa\x02\x00\xfe\x00\x04\x03\x02\x01"
 _FRAME_FIRMWARE = b"\xfd\xfc\xfb\xfa\x02\x00\xa0\x00\x04\x03\x02\x01"
-_FRAME_GATES = b"\xfd\xfc\xfb\xfa\x14\x00\x60\x00\x00\x00\x08\x00\x00\x00\x01\x00\x08\x00\x00\x00\x02\x00\x05\x00\x00\x00\x04\x03\x02\x01"
+_FRAME_GATES = (
+    b"\xfd\xfc\xfb\xfa\x14\x00\x60\x00\x00\x00\x08\x00\x00\x00"
+    b"\x01\x00\x08\x00\x00\x00\x02\x00\x05\x00\x00\x00\x04\x03\x02\x01"
+)
 
 
 class Ld2410:
@@ -58,7 +62,8 @@ class Ld2410:
     counts good ones, ``errors`` frames that were refused. A refused one changes nothing else.
 
     `configure` and `read_firmware` are carried on by `poll`; ``setup_state`` is `IDLE`, `BUSY`, `DONE` or `FAILED`. The
-    radar sends no reports meanwhile; when it falls silent, `poll` takes it out of that mode every 10 s.
+    radar sends no reports meanwhile; when it falls silent, `poll` takes it out of that mode every 10 s. A silent radar
+    leaves ``presence`` as it was: ask `is_alive`.
     """
 
     def __init__(self, uart, notify, name="ld2410"):
@@ -189,7 +194,7 @@ class Ld2410:
         self._send(now_ms)
 
     def feed(self, byte):
-        """Take one byte. Anything may come: what cannot be the begin of a frame is dropped, the rest looked at again."""
+        """Take one byte. Anything may come: what begins no frame is dropped, and the rest looked at again."""
         self._frame[self._count] = byte
         self._count += 1
         while self._count:
@@ -199,7 +204,6 @@ class Ld2410:
             elif length > self._count:
                 return
             else:
-                # What is refused inside a well-framed message is dropped with it.
                 if self._frame[0] == 0xF4:
                     is_good = self._take_report(length)
                 else:

@@ -33,7 +33,7 @@ _ATAN_MD = (45000, 26565, 14036, 7125, 3576, 1790, 895, 448, 224, 112, 56, 28, 1
 
 
 class Lis3dh:
-    """A LIS3DH. ``address``: 0x18 or 0x19. ``reference_mg``: gravity when the pole stood straight, from `take_reference`.
+    """A LIS3DH. ``address``: 0x18 or 0x19. ``reference_mg``: gravity when the pole stood straight (`take_reference`).
 
     ``shock_mg``: 16 … 2032, an acceleration beyond that besides gravity counts as a shock; ``shocks`` counts readings
     in which one was latched (the chip's pin INT1 may also wake somebody). ``x_mg``, ``y_mg``, ``z_mg``: the last good

@@ -86,7 +86,7 @@ class NmeaGnss:
         return self._is_heard and ((now_ms - self._heard_ms) & _RING) <= _ALIVE_MS
 
     def feed(self, byte):
-        """Take one byte: a line begins at ``$`` and ends with a line end; what lies outside or is too long is dropped."""
+        """Take one byte. A line goes from ``$`` to a line end; what lies outside or is too long is dropped."""
         if byte == 0x24:
             self._is_inside = True
             self._count = 0
@@ -163,7 +163,7 @@ class NmeaGnss:
         return value
 
     def _fixed(self, field, whole, places):
-        """Return a decimal number times 10^``places``, -1 when it is none; ``whole`` digits before the point, 0: 1 … 4."""
+        """Return a decimal number times 10^``places``, -1 for none; ``whole`` digits before the point (0: 1 … 4)."""
         if field >= self._fields:
             return -1
         at = self._begins[field]

@@ -8,12 +8,13 @@ A broken or shorted thermistor is an error, never a temperature: see reliability
 
 from ..control.compat import const
 from ..control.derating import UNKNOWN_DC
+from .adc_reading import interpolate, median_uv
 from .contract import BadAnswer, OutOfRange
-from .photocell import interpolate, median_uv
 
 _COLDEST_DC = const(-400)
 _HOTTEST_DC = const(1400)
 _STEP_DC = const(50)
+_HOT_DC = const(1000)
 _SAMPLES = const(5)
 # Fixed point with 40 binary digits; numbers beyond 30 bits, so it allocates: in the constructor only.
 _BITS = const(40)
@@ -24,8 +25,10 @@ class Ntc:
     """A thermistor. ``r25_ohm``, ``beta_k``: of the part. ``series_ohm``, ``supply_uv``: of the divider.
 
     ``is_to_ground``: the thermistor lies between input and ground, else between supply and input. ``curve``: instead of
-    beta, microvolts (rising) and tenths of °C in turns. ``temperature_dc``: the last good reading, `UNKNOWN_DC` before
-    the first. Readings beyond -40 … 140 °C (or the ends of the curve) are a broken or shorted thermistor.
+    beta, microvolts (rising) and tenths of °C in turns. ``adc_max_uv``: above this the input tells nothing (an ESP32's
+    ends near 3.1 V, below its supply), so that an open wire is not taken for a cold night; 100 °C must lie below it.
+    ``temperature_dc``: the last good reading, `UNKNOWN_DC` before the first. Readings beyond -40 … 140 °C, the ends of
+    the curve or ``adc_max_uv`` are a broken or shorted thermistor.
     """
 
     wait_ms = 0
@@ -38,6 +41,7 @@ class Ntc:
         series_ohm=10000,
         supply_uv=3300000,
         is_to_ground=True,
+        adc_max_uv=2900000,
         curve=None,
         name="ntc",
     ):
@@ -52,10 +56,13 @@ class Ntc:
         for i in range(2, len(curve), 2):
             if curve[i] <= curve[i - 2]:
                 raise OutOfRange(name, "curve: uV must rise")
+        if not is_to_ground and _voltage_at(curve, _HOT_DC) > adc_max_uv:
+            raise OutOfRange(name, "100 C is beyond the ADC: smaller series_ohm")
         self.temperature_dc = UNKNOWN_DC
         self._adc = adc
         self._curve = curve
         self._is_to_ground = is_to_ground
+        self._max_uv = min(curve[len(curve) - 2], adc_max_uv)
         self._name = name
         self._samples = [0] * _SAMPLES
 
@@ -64,7 +71,7 @@ class Ntc:
         uv = median_uv(self._adc, self._samples, self._name)
         if uv < self._curve[0]:
             raise BadAnswer(self._name, "shorted" if self._is_to_ground else "open")
-        if uv > self._curve[len(self._curve) - 2]:
+        if uv > self._max_uv:
             raise BadAnswer(self._name, "open" if self._is_to_ground else "shorted")
         dc = interpolate(self._curve, uv)
         self.temperature_dc = dc
@@ -83,6 +90,13 @@ def curve_of_beta(r25_ohm, beta_k, series_ohm, supply_uv, is_to_ground):
         curve.append((supply_uv * part + whole // 2) // whole)
         curve.append(dc)
     return curve
+
+
+def _voltage_at(curve, dc):
+    for i in range(0, len(curve), 2):
+        if curve[i + 1] >= dc:
+            return curve[i]
+    return curve[len(curve) - 2]
 
 
 def resistance_milliohm(r25_ohm, beta_k, dc):

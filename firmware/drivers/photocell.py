@@ -1,13 +1,14 @@
 """A photocell on an ADC input: a photoresistor or photodiode in a divider, read in microvolts, looked up in a table.
 
-Sources: the part's own curve (lux against resistance), which the installer turns into pairs of microvolts and lux; ESP32
-ADC: `machine.ADC.read_uv` is calibrated and not linear near 0 and above 2.45 V at 11 dB (ESP-IDF, ADC calibration), so
-keep the curve between 0.15 and 2.45 V. A broken wire or a short gives a voltage outside ``low_uv`` … ``high_uv`` and is
+Sources: the part's own curve (lux against resistance), which the installer turns into pairs of microvolts and lux;
+ESP32 ADC: `machine.ADC.read_uv` is calibrated and not linear near 0 and above 2.45 V at 11 dB (ESP-IDF, ADC
+calibration), so keep the curve between 0.15 and 2.45 V. A broken wire or a short gives a voltage outside ``low_uv`` … ``high_uv`` and is
 an error, never a light level: control then falls back to its sun times.
 """
 
 from ..control.compat import const
-from .contract import UNKNOWN, BadAnswer, NoAnswer, OutOfRange
+from .adc_reading import interpolate, median_uv
+from .contract import UNKNOWN, BadAnswer, OutOfRange
 
 DARK_LUX = const(0)
 BRIGHT_LUX = const(65535)
@@ -79,25 +80,3 @@ class Photocell:
                 lux = self.lux
         self.lux = lux
         return lux
-
-
-def median_uv(adc, samples, name):
-    """Return the median of ``len(samples)`` readings in microvolts: one spike of the radio changes nothing."""
-    try:
-        for i in range(len(samples)):
-            samples[i] = adc.read_uv()
-    except OSError:
-        raise NoAnswer(name, "ADC cannot read")
-    samples.sort()
-    return samples[len(samples) // 2]
-
-
-def interpolate(curve, x):
-    """Return y at ``x`` on a curve x0, y0, x1, y1 … with rising x; before and after its ends, the end's y."""
-    if x <= curve[0]:
-        return curve[1]
-    for i in range(2, len(curve), 2):
-        if x <= curve[i]:
-            span = curve[i] - curve[i - 2]
-            return curve[i - 1] + ((curve[i + 1] - curve[i - 1]) * (x - curve[i - 2]) + span // 2) // span
-    return curve[len(curve) - 1]

@@ -20,9 +20,9 @@ _WINDOW_MS = const(1000)
 class PresenceInput:
     """A presence pin. ``notify(1)`` comes from the interrupt, at once; ``notify(0)`` from there or from `poll`.
 
-    ``is_active_high``: level that means somebody. ``debounce_ms`` (0 … 1000): a pulse shorter than that is nothing (then
-    `poll` or the end of the pulse tells; 0 tells at once). ``stretch_ms`` (0 … 10000): somebody stays at least that
-    long, so that a short pulse outlives its reader's period. ``storm_per_s`` (4 … 1000): with more edges in a
+    ``is_active_high``: level that means somebody. ``debounce_ms`` (0 … 1000): a pulse shorter than that is nothing
+    (then `poll` or the end of the pulse tells; 0 tells at once). ``stretch_ms`` (0 … 10000): somebody stays at least
+    that long, so that a short pulse outlives its reader's period. ``storm_per_s`` (4 … 1000): with more edges in a
     second the interrupt is masked for one second, ``storms`` goes up, and the value stays as it is; then the pin is
     read again. While masked and afterwards `poll` must be called, every 100 ms or so; a lost wake-up of the
     interrupt's queue (8 deep on ESP32) is mended there too.

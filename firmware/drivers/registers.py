@@ -1,4 +1,4 @@
-"""Registers of an I2C device, with one kind of error: what the bus raises becomes `NoAnswer`. A part of several drivers.
+"""Registers of an I2C device; what the bus raises becomes `NoAnswer`. A part of several drivers.
 
 A transfer of n bytes at 100 kHz takes about (n + 3) x 90 us; a device that holds the clock low costs the bus's own
 timeout (MicroPython on ESP32: 50 ms unless `machine.I2C` is told otherwise).

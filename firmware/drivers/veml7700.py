@@ -111,7 +111,7 @@ def lux_of(raw, resolution_e4):
         return lux
     if lux > _BENT_MAX_LUX:
         return LUX_MAX
-    # 6.0135e-13 x^4 - 9.3924e-9 x^3 + 8.1488e-5 x^2 + 1.0023 x, in units of 1e-17. Numbers beyond 30 bits: it allocates.
+    # 6.0135e-13 x^4 - 9.3924e-9 x^3 + 8.1488e-5 x^2 + 1.0023 x, in units of 1e-17: beyond 30 bits, so it allocates.
     sum_e17 = ((60135 * lux - 939240000) * lux + 8148800000000) * lux + 100230000000000000
     lux = (sum_e17 * lux + 50000000000000000) // 100000000000000000
     return lux if lux < LUX_MAX else LUX_MAX

@@ -8,7 +8,7 @@ def sentence(body: str) -> bytes:
     check = 0
     for one in body.encode():
         check ^= one
-    return ("$%s*%02X\r\n" % (body, check)).encode()
+    return f"${body}*{check:02X}\r\n".encode()
 
 
 class NmeaGnssModel(Model):
@@ -46,15 +46,13 @@ class NmeaGnssModel(Model):
 
     def sentences(self) -> bytes:
         """Return the sentences of this second."""
-        time = "%02d%02d%02d.00" % (self.second // 3600, self.second // 60 % 60, self.second % 60)
+        second = self.second
+        time = f"{second // 3600:02d}{second // 60 % 60:02d}{second % 60:02d}.00"
         if not self.has_fix:
-            return sentence("GNRMC,%s,V,,,,,,,%s,,,N" % (time, self.date)) + sentence(
-                "GNGGA,%s,,,,,0,00,99.99,,,,,," % time
-            )
+            return sentence(f"GNRMC,{time},V,,,,,,,{self.date},,,N") + sentence(f"GNGGA,{time},,,,,0,00,99.99,,,,,,")
         place = self.latitude + "," + self.longitude
-        return sentence("GNRMC,%s,A,%s,0.004,77.52,%s,,,A" % (time, place, self.date)) + sentence(
-            "GNGGA,%s,%s,1,%02d,1.02,150.3,M,49.1,M,," % (time, place, self.satellites)
-        )
+        rmc = sentence(f"GNRMC,{time},A,{place},0.004,77.52,{self.date},,,A")
+        return rmc + sentence(f"GNGGA,{time},{place},1,{self.satellites:02d},1.02,150.3,M,49.1,M,,")
 
     def take(self) -> bytes:
         """Return what was sent since the last call."""

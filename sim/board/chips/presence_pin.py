@@ -1,10 +1,10 @@
-"""A model of a sensor with a presence output: a pin that somebody drives, and that may chatter. A double: no hardware."""
+"""A model of a sensor with a presence output: a pin that is driven, and may chatter. A double: no hardware."""
 
 from .buses import Model, PinLine
 
 
 class PresencePinModel(Model):
-    """``somebody``: 0 or 1. Faults: "noise" is a storm of 4 edges a tick, "stuck" holds the level, "no_answer" is low."""
+    """``somebody``: 0 or 1. Faults: "noise": 4 edges a tick; "stuck": the level stays; "no_answer": it is low."""
 
     def __init__(self, is_active_high: bool = True) -> None:
         super().__init__()
