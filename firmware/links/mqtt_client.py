@@ -88,7 +88,9 @@ class MqttClient:
         self._has_tls = tls_context is not None
         self._reader = PacketReader(receive_max)
         self._read_buffer = bytearray(_READ_SIZE)
-        self._out = bytearray(send_max)
+        # Behind what we send ourselves there is always room to acknowledge what one read brings (at most 73 × 4 bytes).
+        self._send_max = send_max
+        self._out = bytearray(send_max + _READ_SIZE)
         self._out_view = memoryview(self._out)
         self._out_end = 0
         self._out_try = 0
@@ -100,7 +102,7 @@ class MqttClient:
         self._address = None
         self._failures = 0
         self._ask_id = 0
-        self._answer = b""
+        self._answer = None
         self._sent_tick = 0
         self._heard_tick = 0
         self._ping_tick = 0
@@ -141,11 +143,11 @@ class MqttClient:
                 raise LinkLost("timeout connect")
             await sleep_ms(pause)
             pause = min(2 * pause, self._idle_ms)
-        self._put(
-            packets.encode_connect(
-                self._client_id, self._keepalive_s, is_clean, self._will, self._user, self._password
-            )
+        hello = packets.encode_connect(
+            self._client_id, self._keepalive_s, is_clean, self._will, self._user, self._password
         )
+        self._check_fits(hello)
+        self._put(hello)
         start = ticks_ms()
         while self._out_end:
             moved = self._write()
@@ -281,6 +283,7 @@ class MqttClient:
         while not self._put(packet):
             await self.step()
         self._ask_id = packet_id
+        self._answer = None
         start = ticks_ms()
         while self._ask_id == packet_id:
             if ticks_diff(ticks_ms(), start) > _ACK_MS:
@@ -288,6 +291,8 @@ class MqttClient:
                 raise LinkLost("timeout suback")
             await self.step()
         answer = self._answer
+        if answer is None:
+            raise LinkLost("not connected")
         if encode is packets.encode_subscribe and len(answer) != len(topics):
             self.close()
             raise PacketError("malformed", "SUBACK for %d topics" % len(answer))  # [MQTT-3.8.4-5]
@@ -317,16 +322,17 @@ class MqttClient:
             self._watch()
             is_alive = True
             return moved
-        except MqttError:
-            is_alive = False
-            raise
         finally:
-            # An error of `on_message` passes through here too, and is no reason to lose the link.
-            if not is_alive and self._is_broken():
-                self.close()
+            if not is_alive:
+                self._abandon()
 
-    def _is_broken(self):
-        return True
+    def _abandon(self):
+        # An error of `on_message` comes through here too: its acknowledgement still leaves, if it can.
+        try:
+            self._write()
+        except MqttError:
+            pass
+        self.close()
 
     # --- sending ------------------------------------------------------------------------------------
 
@@ -338,12 +344,12 @@ class MqttClient:
                 return self._last_id
 
     def _check_fits(self, packet):
-        if len(packet) > len(self._out):
-            raise ValueError("packet of %d bytes: send_max is %d" % (len(packet), len(self._out)))
+        if len(packet) > self._send_max:
+            raise ValueError("packet of %d bytes: send_max is %d" % (len(packet), self._send_max))
 
-    def _put(self, packet):
+    def _put(self, packet, bound=0):
         end = self._out_end + len(packet)
-        if end > len(self._out):
+        if end > (bound or self._send_max):
             return False
         self._out_view[self._out_end : end] = packet
         self._out_end = end
@@ -381,7 +387,7 @@ class MqttClient:
         buffer = self._read_buffer
         moved = False
         for _ in range(_READS_A_TURN):
-            # Each message may be answered by 4 bytes; without room for that, nothing more is read.
+            # Without room for the acknowledgements nothing more is read.
             if len(self._out) - self._out_end < _READ_SIZE:
                 break
             count = self._transport.read_into(buffer)
@@ -406,7 +412,7 @@ class MqttClient:
                     self.on_message(reader.topic, reader.payload, reader.retain)
             finally:
                 if reader.qos:
-                    self._put(packets.encode_puback(reader.packet_id))
+                    self._put(packets.encode_puback(reader.packet_id), len(self._out))
         elif kind == packets.PUBACK:
             for i in range(len(self._inflight)):
                 if self._inflight[i].packet_id == reader.packet_id:
