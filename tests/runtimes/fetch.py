@@ -1,8 +1,8 @@
-"""Fetch both MicroPython runtimes from Debian, without root and without installing anything.
+"""Fetch both MicroPython runtimes and the mosquitto broker from Debian, without root, installing nothing.
 
 apt checks the signatures and the hashes; we only give it private folders under build/apt/ and unpack what it
-brings under build/runtimes/. The 32-bit runtime comes from sid: trixie's i386 index lags behind.
-A second run finds the runtimes in place and fetches nothing.
+brings under build/runtimes/ and build/servers/. The 32-bit runtime comes from sid: trixie's i386 index lags behind.
+A second run finds everything in place and fetches nothing.
 
     python -m tests.runtimes.fetch
 """
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tests.runtimes import FETCHED, KINDS, ROOT, Kind, Missing, Runtime, find, in_ci
+from tests.runtimes import FETCHED, KINDS, ROOT, Kind, Missing, Runtime, find, in_ci, servers
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ ORIGINS = {
     "micropython64": Origin("trixie", "amd64"),
     "micropython32": Origin("sid", "i386"),
 }
+MOSQUITTO_ORIGIN = Origin("trixie", "amd64")
 
 
 class CannotFetch(Exception):
@@ -265,11 +266,35 @@ class Apt:
         """The package and the shared libraries it needs, as the index of the day says, not as we remember."""
         # --important: only Depends and PreDepends. Unindented lines are packages, <...> are virtual ones.
         text = self.run("apt-cache", "depends", "--recurse", "--important", package)
-        names = {line.split(":")[0] for line in text.splitlines() if re.match(r"[a-z0-9]", line)}
-        if package not in names:
-            raise CannotFetch(f"the index has no package {package}")
-        libraries = {name for name in names if name.startswith("lib") and "gconv" not in name}
-        return [package, *sorted(libraries)]
+        libraries = libraries_of(package, parse_depends(text))
+        return [package, *libraries]
+
+
+def parse_depends(text: str) -> dict[str, list[str]]:
+    """What `apt-cache depends --recurse` printed: each package with the packages it names."""
+    needs: dict[str, list[str]] = {}
+    package = ""
+    for line in text.splitlines():
+        if re.match(r"[a-z0-9]", line):
+            package = line.split(":")[0]
+            needs[package] = []
+        elif match := re.match(r"[\s|]+(?:Pre)?Depends: ([a-z0-9][^:\s]*)", line):
+            needs.setdefault(package, []).append(match[1])
+    return needs
+
+
+def libraries_of(package: str, needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The libraries a program loads: reached through libraries only, not through what installs or configures it."""
+    if package not in needs:
+        raise CannotFetch(f"the index has no package {package}")
+    found: set[str] = set()
+    waiting = [package]
+    while waiting:
+        for name in needs.get(waiting.pop(), ()):
+            if name.startswith("lib") and "gconv" not in name and name in needs and name not in found:
+                found.add(name)
+                waiting.append(name)
+    return sorted(found)
 
 
 def run(command: Sequence[str], cwd: Path | None = None) -> str:
@@ -321,26 +346,30 @@ def unpack(debs: Sequence[Path], tree: Path) -> None:
 
 
 def fetch(kind: Kind) -> None:
-    """Fetch, unpack and record one runtime; it becomes visible only when it is whole."""
+    """Fetch, unpack and record one runtime."""
+    fetch_program("micropython", ORIGINS[kind.name], FETCHED, kind.name, "usr/bin/micropython")
+
+
+def fetch_program(package: str, origin: Origin, folder: Path, name: str, program: str) -> None:
+    """Fetch one program with its libraries into ``folder``; it becomes visible only when it is whole."""
     if platform.machine() not in ("x86_64", "amd64", "AMD64"):
-        raise CannotFetch(f"the runtimes are for x86-64 and this machine is {platform.machine()}")
-    origin = ORIGINS[kind.name]
+        raise CannotFetch(f"the programs are for x86-64 and this machine is {platform.machine()}")
     apt = Apt(APT / f"{origin.suite}-{origin.architecture}", origin, choose_archive())
     with_retries(lambda: apt.run("apt-get", "update"))
-    debs = with_retries(lambda: apt.download(apt.with_libraries("micropython")))
+    debs = with_retries(lambda: apt.download(apt.with_libraries(package)))
 
-    tree, fresh = FETCHED / origin.architecture, FETCHED / f"{origin.architecture}.new"
+    tree, fresh = folder / origin.architecture, folder / f"{origin.architecture}.new"
     unpack(debs, fresh)
-    record = describe(fresh, origin, debs)
-    (FETCHED / f"{kind.name}.json").unlink(missing_ok=True)
+    record = describe(fresh, origin, debs, program)
+    (folder / f"{name}.json").unlink(missing_ok=True)
     shutil.rmtree(tree, ignore_errors=True)
     fresh.rename(tree)
-    aside = FETCHED / f"{kind.name}.json.new"
+    aside = folder / f"{name}.json.new"
     aside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    aside.rename(FETCHED / f"{kind.name}.json")
+    aside.rename(folder / f"{name}.json")
 
 
-def describe(fresh: Path, origin: Origin, debs: Sequence[Path]) -> dict[str, object]:
+def describe(fresh: Path, origin: Origin, debs: Sequence[Path], program: str) -> dict[str, object]:
     """The record of a fetch: what it was made of, and how to start it (paths relative to the record)."""
 
     def only(pattern: str) -> Path:
@@ -362,7 +391,7 @@ def describe(fresh: Path, origin: Origin, debs: Sequence[Path]) -> dict[str, obj
         "architecture": origin.architecture,
         "loader": str(here / only(f"{libraries}/ld-linux*.so.2")),
         "libraries": [str(here / libraries)],
-        "program": str(here / only("usr/bin/micropython")),
+        "program": str(here / only(program)),
         "packages": packages,
     }
 
@@ -381,6 +410,19 @@ def obtain(kind: Kind) -> Runtime | Missing:
     return find(kind)
 
 
+def obtain_mosquitto() -> servers.Server | servers.MissingServer:
+    """The broker, fetched if it is not there yet."""
+    found = servers.find_mosquitto()
+    if isinstance(found, servers.Server) or os.environ.get(servers.VARIABLE):
+        return found
+    print(f"mosquitto: not here yet, fetching it from Debian {MOSQUITTO_ORIGIN.suite} ...", flush=True)
+    try:
+        fetch_program("mosquitto", MOSQUITTO_ORIGIN, servers.FETCHED, "mosquitto", "usr/sbin/mosquitto")
+    except (CannotFetch, OSError) as error:
+        return servers.MissingServer((*found.tried, f"fetching: {error}"))
+    return servers.find_mosquitto()
+
+
 def banner(missing: Sequence[Missing]) -> str:
     """Nobody must be able to overlook this."""
     lines = ["#" * 100]
@@ -395,16 +437,26 @@ def banner(missing: Sequence[Missing]) -> str:
 
 def main() -> int:
     FETCHED.mkdir(parents=True, exist_ok=True)
-    with (FETCHED / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two `make test` at once fetch once
+    servers.FETCHED.mkdir(parents=True, exist_ok=True)
+    # Two `make test` at once fetch once; the lock is where the downloads go, in the order runtimes, servers.
+    with (FETCHED / ".lock").open("w") as lock, (servers.FETCHED / ".lock").open("w") as second_lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fcntl.flock(second_lock, fcntl.LOCK_EX)
         runtimes = [obtain(kind) for kind in KINDS.values()]
+        broker = obtain_mosquitto()
     missing = [runtime for runtime in runtimes if isinstance(runtime, Missing)]
     for runtime in runtimes:
         if isinstance(runtime, Runtime):
             print(runtime.description)
     if missing:
         print(banner(missing), file=sys.stderr)
-    return 1 if missing and in_ci() else 0
+    if isinstance(broker, servers.Server):
+        print(broker.description)
+    else:
+        lines = ["#" * 100, "# mosquitto IS MISSING: the MQTT link is NOT TESTED against a broker."]
+        print("\n".join([*lines, f"#   {broker.description}", "#" * 100]), file=sys.stderr)
+    is_complete = not missing and isinstance(broker, servers.Server)
+    return 1 if not is_complete and in_ci() else 0
 
 
 if __name__ == "__main__":

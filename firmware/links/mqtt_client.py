@@ -1,0 +1,444 @@
+"""An MQTT 3.1.1 client that never blocks the loop: QoS 0 and 1, last will, kept session, keep-alive, TLS.
+
+All work is done by `MqttClient.turn`, which never waits; the coroutines only repeat it with pauses. So nothing needs a
+lock, two tasks may use one client, and a cancelled coroutine leaves nothing half done. The socket is polled, at most
+every ``idle_ms`` when nothing moves: no interpreter's ``select`` then has a say on TLS records half-read.
+
+Every wait has a bound, and every failure closes the socket and raises an `MqttError`; light never waits for any of it.
+"""
+
+import gc
+import socket
+
+from firmware.control.compat import const
+from firmware.control.ticks import ticks_diff
+
+from . import mqtt_packets as packets
+from .mqtt_packets import MqttError, PacketError, PacketReader, Refused
+from .timing import sleep_ms, ticks_ms
+from .transport import LinkLost, Transport
+
+# `MqttClient.post`: there is no room now, try again after a turn.
+BUSY = const(-1)
+
+_CONNECT_MS = const(10000)
+# The handshake of an ESP32 takes about a second, and a broker in a storm has a queue.
+_HANDSHAKE_MS = const(15000)
+_CONNACK_MS = const(10000)
+_ACK_MS = const(20000)
+_PING_MS = const(20000)
+_GOODBYE_MS = const(1000)
+_READ_SIZE = const(512)
+_READS_A_TURN = const(4)
+# After so many failures in a row the address is asked for again: DNS may block the loop for seconds.
+_RESOLVE_AFTER = const(8)
+
+
+class _InFlight:
+    """A PUBLISH with QoS 1 that has no PUBACK yet."""
+
+    def __init__(self, packet_id, packet):
+        self.packet_id = packet_id
+        self.packet = packet
+        self.is_sent = False
+        self.tick = 0
+
+
+class MqttClient:
+    """One client of one broker.
+
+    ``host``: better an IP address than a name: a name is asked of the DNS, and that blocks the loop. The certificate's
+    name is ``server_name`` (default: ``host``). ``keepalive_s`` 0 … 65535; a dead broker is noticed within three
+    quarters of it and 20 s more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
+    retain)``: called within a turn; it must return soon (a few ms), and copy ``payload`` (a memoryview) if it keeps it.
+    A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message that kills its reader must not
+    come back for ever. ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``:
+    QoS 1 messages under way.
+
+    ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
+    than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
+    """
+
+    def __init__(
+        self,
+        host,
+        port,
+        client_id,
+        tls_context=None,
+        keepalive_s=300,
+        will=None,
+        on_message=None,
+        server_name=None,
+        user=None,
+        password=None,
+        receive_max=2048,
+        send_max=2048,
+        inflight_max=4,
+        idle_ms=50,
+    ):
+        self._host = host
+        self._port = port
+        self._client_id = client_id
+        self._keepalive_s = keepalive_s
+        self._will = will
+        self._user = user
+        self._password = password
+        self.on_message = on_message
+        self._transport = Transport(tls_context, server_name or host)
+        self._has_tls = tls_context is not None
+        self._reader = PacketReader(receive_max)
+        self._read_buffer = bytearray(_READ_SIZE)
+        # Behind what we send ourselves there is always room to acknowledge what one read brings (at most 73 × 4 bytes).
+        self._send_max = send_max
+        self._out = bytearray(send_max + _READ_SIZE)
+        self._out_view = memoryview(self._out)
+        self._out_end = 0
+        self._out_try = 0
+        self._inflight = []
+        self._inflight_max = inflight_max
+        self._last_id = 0
+        self._idle_ms = idle_ms
+        self._pause_ms = 1
+        self._address = None
+        self._failures = 0
+        self._ask_id = 0
+        self._answer = None
+        self._sent_tick = 0
+        self._heard_tick = 0
+        self._ping_tick = 0
+        self._is_pinging = False
+        self.is_connected = False
+        self.session_present = False
+        self.received_oversize = 0
+        self.handshakes = 0
+
+    async def connect(self, is_clean=False):
+        """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
+
+        Bounded by 10 + 15 + 10 s and the DNS. Raises `MqttError`; then everything is closed. What was under way with
+        QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
+        """
+        self.close()
+        is_done = False
+        try:
+            await self._connect(is_clean)
+            is_done = True
+        finally:
+            if is_done:
+                self._failures = 0
+            else:
+                self.close()
+                self._failures += 1
+                if self._failures % _RESOLVE_AFTER == 0:
+                    self._address = None
+
+    async def _connect(self, is_clean):
+        # TLS wants two large blocks: have the heap in order before (reliability.md, C2).
+        gc.collect()
+        start = ticks_ms()
+        self._transport.begin(self._resolve())
+        pause = 1
+        while not self._transport.is_connected():
+            if ticks_diff(ticks_ms(), start) > _CONNECT_MS:
+                raise LinkLost("timeout connect")
+            await sleep_ms(pause)
+            pause = min(2 * pause, self._idle_ms)
+        hello = packets.encode_connect(
+            self._client_id, self._keepalive_s, is_clean, self._will, self._user, self._password
+        )
+        self._check_fits(hello)
+        self._put(hello)
+        start = ticks_ms()
+        while self._out_end:
+            moved = self._write()
+            if moved or not self._out_end:
+                continue
+            if ticks_diff(ticks_ms(), start) > _HANDSHAKE_MS:
+                raise LinkLost("timeout handshake")
+            await sleep_ms(2)
+        if self._has_tls:
+            self.handshakes += 1
+        start = ticks_ms()
+        self._sent_tick = start
+        reader = self._reader
+        # One byte at a time: what follows CONNACK stays in the socket until we are ready for it.
+        one = memoryview(self._read_buffer)[:1]
+        pause = 1
+        while not reader.is_complete:
+            if self._transport.read_into(one):
+                reader.feed(one, 0, 1)
+                if reader.kind != packets.CONNACK:
+                    raise PacketError("malformed", "type %d before CONNACK" % reader.kind)  # [MQTT-3.2.0-1]
+                continue
+            if ticks_diff(ticks_ms(), start) > _CONNACK_MS:
+                raise LinkLost("timeout connack")
+            await sleep_ms(pause)
+            pause = min(2 * pause, self._idle_ms)
+        if reader.code:
+            raise Refused(reader.code)
+        self.session_present = reader.session_present
+        self._heard_tick = ticks_ms()
+        self.is_connected = True
+        for one in self._inflight:
+            if one.is_sent and self.session_present:
+                packets.mark_duplicate(one.packet)
+            one.is_sent = False
+
+    def _resolve(self):
+        if self._address is None:
+            try:
+                found = socket.getaddrinfo(self._host, self._port, socket.AF_INET, socket.SOCK_STREAM)
+            except OSError as error:
+                raise LinkLost("dns", str(error.errno))
+            if not found:
+                raise LinkLost("dns")
+            self._address = found[0][-1]
+        return self._address
+
+    def close(self):
+        """Close at once, without goodbye: the broker will publish the will. It may be called at any time."""
+        self.is_connected = False
+        self._transport.close()
+        self._reader.reset()
+        self._out_end = 0
+        self._out_try = 0
+        self._ask_id = 0
+        self._is_pinging = False
+        self._pause_ms = 1
+
+    async def disconnect(self):
+        """Say goodbye and close: the broker forgets the will [3.14]. Bounded by a second."""
+        try:
+            if self.is_connected:
+                start = ticks_ms()
+                self._put(packets.DISCONNECT_PACKET)
+                while self._out_end and ticks_diff(ticks_ms(), start) < _GOODBYE_MS:
+                    if not self._write():
+                        await sleep_ms(2)
+        except MqttError:
+            pass  # It was gone already.
+        finally:
+            self.close()
+
+    def post(self, topic, payload, qos=0, retain=False):
+        """Hand over a message without waiting. Return its packet id, 0 with QoS 0, or `BUSY`.
+
+        A QoS 1 message is kept, over reconnections too, until `is_under_way` of its id is False. Raises ValueError for
+        a message that can never be sent.
+        """
+        if qos:
+            if len(self._inflight) >= self._inflight_max:
+                return BUSY
+            packet_id = self._next_id()
+            packet = packets.encode_publish(topic, payload, 1, retain, packet_id)
+            self._check_fits(packet)
+            self._inflight.append(_InFlight(packet_id, packet))
+            self._pause_ms = 1
+            return packet_id
+        packet = packets.encode_publish(topic, payload, 0, retain)
+        self._check_fits(packet)
+        if not self.is_connected or not self._put(packet):
+            return BUSY
+        self._pause_ms = 1
+        return 0
+
+    def is_under_way(self, packet_id):
+        """Tell whether a QoS 1 message waits for its PUBACK."""
+        for one in self._inflight:
+            if one.packet_id == packet_id:
+                return True
+        return False
+
+    async def publish(self, topic, payload, qos=0, retain=False):
+        """Publish, and wait: until it is in the send buffer (QoS 0), or until the broker has it (QoS 1).
+
+        Raises `MqttError` when the link is lost; a QoS 1 message that was accepted stays under way and goes out again
+        after the next `connect`.
+        """
+        while True:
+            packet_id = self.post(topic, payload, qos, retain)
+            if packet_id != BUSY:
+                break
+            await self.step()
+        while packet_id and self.is_under_way(packet_id):
+            await self.step()
+
+    async def subscribe(self, topics, qos=1):
+        """Subscribe to 1 … 16 topic filters; return the broker's answer, a byte each: the QoS granted, or 0x80.
+
+        Raises `MqttError`.
+        """
+        return await self._ask(packets.encode_subscribe, topics, qos)
+
+    async def unsubscribe(self, topics):
+        """Unsubscribe from 1 … 16 topic filters. Raises `MqttError`."""
+        await self._ask(packets.encode_unsubscribe, topics)
+
+    async def _ask(self, encode, topics, *rest):
+        while self._ask_id:
+            await self.step()
+        packet_id = self._next_id()
+        packet = encode(packet_id, topics, *rest)
+        self._check_fits(packet)
+        while not self._put(packet):
+            await self.step()
+        self._ask_id = packet_id
+        self._answer = None
+        start = ticks_ms()
+        while self._ask_id == packet_id:
+            if ticks_diff(ticks_ms(), start) > _ACK_MS:
+                self.close()
+                raise LinkLost("timeout suback")
+            await self.step()
+        answer = self._answer
+        if answer is None:
+            raise LinkLost("not connected")
+        if encode is packets.encode_subscribe and len(answer) != len(topics):
+            self.close()
+            raise PacketError("malformed", "SUBACK for %d topics" % len(answer))  # [MQTT-3.8.4-5]
+        return answer
+
+    async def step(self):
+        """Do a turn and pause: 1 ms while something moves, up to ``idle_ms`` when nothing does. Raises `MqttError`."""
+        if self.turn():
+            self._pause_ms = 1
+        pause = self._pause_ms
+        self._pause_ms = min(2 * pause, self._idle_ms)
+        await sleep_ms(pause)
+
+    def turn(self):
+        """Send and receive what can be done now, without waiting; tell whether anything moved.
+
+        Raises `MqttError` when the link is lost; then it is closed.
+        """
+        if not self.is_connected:
+            raise LinkLost("not connected")
+        is_alive = False
+        try:
+            self._send_inflight()
+            moved = self._write()
+            if self._read():
+                moved = True
+            self._watch()
+            is_alive = True
+            return moved
+        finally:
+            if not is_alive:
+                self._abandon()
+
+    def _abandon(self):
+        # An error of `on_message` comes through here too: its acknowledgement still leaves, if it can.
+        try:
+            self._write()
+        except MqttError:
+            pass
+        self.close()
+
+    # --- sending ------------------------------------------------------------------------------------
+
+    def _next_id(self):
+        """Return a packet id that nothing under way has: 1 … 65535 [2.3.1]."""
+        while True:
+            self._last_id = self._last_id % 65535 + 1
+            if not self.is_under_way(self._last_id) and self._last_id != self._ask_id:
+                return self._last_id
+
+    def _check_fits(self, packet):
+        if len(packet) > self._send_max:
+            raise ValueError("packet of %d bytes: send_max is %d" % (len(packet), self._send_max))
+
+    def _put(self, packet, bound=0):
+        end = self._out_end + len(packet)
+        if end > (bound or self._send_max):
+            return False
+        self._out_view[self._out_end : end] = packet
+        self._out_end = end
+        return True
+
+    def _send_inflight(self):
+        for one in self._inflight:
+            if not one.is_sent:
+                if not self._put(one.packet):
+                    return
+                one.is_sent = True
+                one.tick = ticks_ms()
+
+    def _write(self):
+        if not self._out_end:
+            return False
+        # TLS may hold a record half-sent, and wants the same bytes again: what is tried stays until it is taken.
+        if not self._out_try:
+            self._out_try = self._out_end
+        count = self._transport.write(self._out_view[: self._out_try])
+        if not count:
+            return False
+        left = self._out_end - count
+        if left:
+            self._out_view[:left] = self._out_view[count : self._out_end]
+        self._out_end = left
+        self._out_try = 0
+        self._sent_tick = ticks_ms()
+        return True
+
+    # --- receiving ----------------------------------------------------------------------------------
+
+    def _read(self):
+        reader = self._reader
+        buffer = self._read_buffer
+        moved = False
+        for _ in range(_READS_A_TURN):
+            # Without room for the acknowledgements nothing more is read.
+            if len(self._out) - self._out_end < _READ_SIZE:
+                break
+            count = self._transport.read_into(buffer)
+            if not count:
+                break
+            moved = True
+            self._heard_tick = ticks_ms()
+            at = 0
+            while at < count:
+                at = reader.feed(buffer, at, count)
+                if reader.is_complete:
+                    self._take(reader)
+        return moved
+
+    def _take(self, reader):
+        kind = reader.kind
+        if kind == packets.PUBLISH:
+            if reader.is_oversize:
+                self.received_oversize += 1
+            try:
+                if self.on_message is not None and not reader.is_oversize:
+                    self.on_message(reader.topic, reader.payload, reader.retain)
+            finally:
+                if reader.qos:
+                    self._put(packets.encode_puback(reader.packet_id), len(self._out))
+        elif kind == packets.PUBACK:
+            for i in range(len(self._inflight)):
+                if self._inflight[i].packet_id == reader.packet_id:
+                    self._inflight.pop(i)
+                    break
+            # An id that nothing has is the answer to a repetition of ours: no harm.
+        elif kind == packets.PINGRESP:
+            self._is_pinging = False
+        elif kind == packets.CONNACK:
+            raise PacketError("malformed", "second CONNACK")
+        elif reader.packet_id == self._ask_id:
+            self._answer = bytes(reader.codes) if kind == packets.SUBACK else b""
+            self._ask_id = 0
+
+    def _watch(self):
+        now = ticks_ms()
+        for one in self._inflight:
+            if one.is_sent and ticks_diff(now, one.tick) > _ACK_MS:
+                # TCP loses nothing: a broker that does not answer is gone [4.4].
+                raise LinkLost("timeout puback")
+        if self._is_pinging:
+            if ticks_diff(now, self._ping_tick) > _PING_MS:
+                raise LinkLost("timeout ping")
+        elif self._keepalive_s:
+            quiet_ms = self._keepalive_s * 750
+            if ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms:
+                if self._put(packets.PINGREQ_PACKET):
+                    self._is_pinging = True
+                    self._ping_tick = now

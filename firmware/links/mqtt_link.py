@@ -1,0 +1,239 @@
+"""The node's one session with its broker, kept for ever: connect, subscribe, publish what waits, and begin again.
+
+Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its plan
+for as long as it takes. Messages that wait are the outbox's, bounded there.
+"""
+
+from firmware.control.compat import const
+from firmware.control.ticks import ticks_diff
+
+from .backoff import spread
+from .mqtt_client import BUSY, MqttClient
+from .mqtt_packets import SUBACK_FAILURE, MqttError, PacketError
+from .timing import sleep_ms, ticks_ms
+from .transport import LinkLost
+
+STATE_OFFLINE = b"0"
+STATE_ONLINE = b"1"
+
+_NETWORK_POLL_MS = const(500)
+# A link that has stood so long has proved itself (backoff.py).
+_PROOF_MS = const(60000)
+_KEEPALIVE_MIN_S = const(30)
+
+
+class MqttLink:
+    """A session that comes back.
+
+    ``host``, ``port``, ``server_name``, ``tls_context``, ``receive_max``, ``send_max``, ``idle_ms``: as `MqttClient`.
+    ``topics``: `Topics`. ``backoff``: `Backoff`. ``keepalive_s``: 30 … 3600, taken with up to 10 % less or more by the
+    node's id, so that a town does not ping in step.
+
+    ``outbox``: ``peek()`` returns (topic, payload, qos) or None; ``done()`` removes **what peek gave last**, whatever
+    has come in since. A topic without a slash is one of the node's own ("status"). Peek is not called again before
+    ``done``; a QoS 1 message is done when the broker has it (twice at the broker if power fails in between).
+
+    ``on_message(kind, payload, retain)``: kind is "cmd" (own or group), "plan" or "cfg"; the rest as `MqttClient`.
+    ``network``: an object with ``isconnected()`` (``network.WLAN``), or None where there is always a way.
+
+    The broker publishes ``STATE_OFFLINE`` on ``state``, retained, when the node is gone; the node publishes
+    ``state_online`` there, QoS 1 and retained, at each connection.
+
+    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that ended),
+    ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the outbox
+    that can never be sent), ``refused_topics`` (of the last subscription); ``last_error`` is the ``what`` of the last.
+    ``is_online``: subscribed and announced.
+    """
+
+    def __init__(
+        self,
+        host,
+        port,
+        topics,
+        backoff,
+        outbox,
+        on_message,
+        tls_context=None,
+        server_name=None,
+        network=None,
+        keepalive_s=300,
+        state_online=STATE_ONLINE,
+        receive_max=2048,
+        send_max=2048,
+        idle_ms=50,
+    ):
+        self._topics = topics
+        self._backoff = backoff
+        self._outbox = outbox
+        self._on_message = on_message
+        self._network = network
+        self._state_online = state_online
+        keepalive_s = min(max(keepalive_s, _KEEPALIVE_MIN_S), 3600)
+        tenth = keepalive_s // 10
+        keepalive_s += spread(topics.node_id.encode(), 2 * tenth + 1) - tenth
+        self._client = MqttClient(
+            host,
+            port,
+            topics.node_id,
+            tls_context,
+            keepalive_s,
+            (topics.own("state"), STATE_OFFLINE, 1, True),
+            self._take,
+            server_name,
+            receive_max=receive_max,
+            send_max=send_max,
+            # One message at a time: the outbox keeps the order, and what waits for the broker is in one place only.
+            inflight_max=2,
+            idle_ms=idle_ms,
+        )
+        # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
+        self._subscribed = ()
+        self._waiting_id = 0
+        self._wants_clean = False
+        self._is_proven = False
+        self.is_online = False
+        self.attempts = 0
+        self.connects = 0
+        self.failures = 0
+        self.losses = 0
+        self.received = 0
+        self.sent = 0
+        self.strangers = 0
+        self.dropped = 0
+        self.refused_topics = 0
+        self.last_error = ""
+
+    @property
+    def handshakes(self):
+        """TLS handshakes completed since power-on."""
+        return self._client.handshakes
+
+    @property
+    def received_oversize(self):
+        """Messages larger than ``receive_max``: read past, acknowledged and dropped."""
+        return self._client.received_oversize
+
+    async def run(self):
+        """Keep the session, for ever. It ends only by cancellation, or by an error of the callbacks."""
+        try:
+            await self._pause(self._backoff.first_ms())
+            while True:
+                if not self._is_up():
+                    await sleep_ms(_NETWORK_POLL_MS)
+                    continue
+                await self._pause(await self._attempt())
+        finally:
+            self.is_online = False
+            self._client.close()
+
+    def _is_up(self):
+        return self._network is None or self._network.isconnected()
+
+    async def _pause(self, delay_ms):
+        # In pieces: a long sleep of MicroPython is as wrong as the tick it ends at.
+        start = ticks_ms()
+        while True:
+            left = delay_ms - ticks_diff(ticks_ms(), start)
+            if left <= 0:
+                return
+            await sleep_ms(min(left, 60000))
+
+    async def _attempt(self):
+        """Hold one session from its beginning to its end; return the ms to wait before the next."""
+        self.attempts += 1
+        try:
+            await self._client.connect(self._wants_clean)
+        except MqttError as error:
+            self.failures += 1
+            self.last_error = error.what
+            return self._backoff.failed_ms()
+        self.connects += 1
+        self._wants_clean = False
+        self._is_proven = False
+        self._start_tick = ticks_ms()
+        try:
+            await self._greet()
+            self.is_online = True
+            await self._serve()
+        except MqttError as error:
+            self.losses += 1
+            self.last_error = error.what
+            # What a session keeps for us may be what we cannot read: without it, the retained topics still come.
+            self._wants_clean = isinstance(error, PacketError)
+            lasted_ms = _PROOF_MS if self._is_proven else ticks_diff(ticks_ms(), self._start_tick)
+            return self._backoff.lost_ms(lasted_ms, not self._is_up())
+        finally:
+            self.is_online = False
+            self._client.close()
+
+    async def _greet(self):
+        """Subscribe where needed, and announce the node."""
+        wanted = tuple(self._topics.listened())
+        if not self._client.session_present:
+            self._subscribed = ()
+        await self._subscribe(wanted)
+        await self._client.publish(self._topics.own("state"), self._state_online, 1, True)
+
+    async def _subscribe(self, wanted):
+        if wanted == self._subscribed:
+            return
+        gone = [topic for topic in self._subscribed if topic not in wanted]
+        if gone:
+            await self._client.unsubscribe(gone)
+        answer = await self._client.subscribe(wanted)
+        self.refused_topics = 0
+        for code in answer:
+            if code == SUBACK_FAILURE:
+                self.refused_topics += 1
+        # A refusal is the broker's rules at fault: asked again at the next connection, so that it shows there too.
+        self._subscribed = () if self.refused_topics else wanted
+
+    async def _serve(self):
+        """Publish what waits, until the link is lost."""
+        while True:
+            if not self._is_up():
+                raise LinkLost("network")
+            if not self._is_proven and ticks_diff(ticks_ms(), self._start_tick) >= _PROOF_MS:
+                self._is_proven = True
+            if self._subscribed:
+                wanted = tuple(self._topics.listened())
+                if wanted != self._subscribed:
+                    await self._subscribe(wanted)
+            self._publish_next()
+            await self._client.step()
+
+    def _publish_next(self):
+        if self._waiting_id:
+            if self._client.is_under_way(self._waiting_id):
+                return
+            self._waiting_id = 0
+            self.sent += 1
+            self._outbox.done()
+        message = self._outbox.peek()
+        if message is None:
+            return
+        topic, payload, qos = message
+        if "/" not in topic:
+            topic = self._topics.own(topic)
+        try:
+            packet_id = self._client.post(topic, payload, qos)
+        except ValueError:
+            # It would be refused for ever, and everything behind it would wait.
+            self.dropped += 1
+            self._outbox.done()
+            return
+        if packet_id == BUSY:
+            return
+        if packet_id:
+            self._waiting_id = packet_id
+        else:
+            self.sent += 1
+            self._outbox.done()
+
+    def _take(self, topic, payload, retain):
+        kind = self._topics.kind_of(topic)
+        if kind is None:
+            self.strangers += 1
+            return
+        self.received += 1
+        self._on_message(kind, payload, retain)
