@@ -15,7 +15,8 @@ from typing import Any
 
 from firmware.links import codec
 
-from .payload_table import BY_VERB, COMMAND, COMMANDS, ENVELOPE, MESSAGES, REPORTS, VERDICTS, VERSION, Field, Message
+from .payload_table import BY_VERB, COMMAND, COMMANDS, ENVELOPE, MESSAGES, REPORTS, VERSION, Field, Message
+from .payload_words import VERDICTS
 
 ROOT = Path(__file__).resolve().parents[1]
 FIELDS_FILE = "firmware/links/codec_fields.py"

@@ -210,7 +210,7 @@ REPORTS = (
             Field("verb", 5, 0, 30, "of the command", unknown=True, words=VERBS),
             Field("verdict", 5, 0, 30, "what became of it", words=VERDICTS),
             Field("floor", 30, 0, _COUNTER_MAX - 1, "with replayed: the next must be above", unknown=True),
-            Field("challenge", 30, 0, _COUNTER_MAX - 1, "for a `clock` command, good for 120 s", unknown=True),
+            Field("challenge", 30, 0, _COUNTER_MAX - 1, "for a `clock` command, good for 30 s", unknown=True),
             _plan_hash("plan_hash", 4),
         ),
         "Answer to a command; plan_hash is that of the plan in force (0 without one).",
@@ -407,7 +407,7 @@ COMMANDS = (
     Message(
         "clock",
         12,
-        (Field("challenge", 30, 0, _COUNTER_MAX - 1, "from an ack of this node, not older than 120 s"),),
+        (Field("challenge", 30, 0, _COUNTER_MAX - 1, "from an ack of this node, not older than 30 s"),),
         "The time of issue sets the clock: the challenge proves that nobody held the command back.",
         True,
     ),

@@ -159,7 +159,7 @@ def _code_of(i: int, value, flags: int, scale: int, low: int, most: int) -> int:
 def _decode_body(table, code: int, data, at: int, end: int):
     """Return the values, and where they end; ``at`` … ``end``: where they may stand in ``data``."""
     first, count = _row(table, code)
-    values = []
+    values: list = []
     at_bit = 8 * at
     for i in range(count):
         flags, scale, low, most = struct.unpack_from(_FIELD_FORMAT, FIELDS, (first + i) * _FIELD_SIZE)
