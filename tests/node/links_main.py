@@ -1,0 +1,248 @@
+"""What must be the same on every interpreter, as digests. Runs on CPython and MicroPython:
+
+    micropython tests/node/links_main.py SECTION
+
+Each section prints lines that the tests compare with CPython's own.
+"""
+
+import hashlib
+import struct
+import sys
+
+from firmware.links import codec
+from firmware.links.codec_fields import (
+    ACCEPTED,
+    DONE,
+    DUPLICATE,
+    ENVELOPE_AT,
+    FIELDS,
+    FORGED,
+    MALFORMED,
+    MISADDRESSED,
+    RATE_LIMITED,
+    REPLAYED,
+    REPORTS_AT,
+    VERB_DIM,
+    VERBS_AT,
+)
+from firmware.links.commands import CommandGate
+from firmware.system import keys
+
+NODE_KEY = bytes([7] * 32)
+GROUP_KEY = bytes([9] * 32)
+NODE_ID = 1234
+GROUP_ID = 3
+DAY = 9800
+NOON = 43200
+
+
+class MemoryStore:
+    """A double of the node's store: names and bytes. ``dies_at``: the write that fails, counted from 0."""
+
+    def __init__(self):
+        self.files = {}
+        self.writes = 0
+        self.dies_at = -1
+
+    def read(self, name):
+        """Return the bytes or None."""
+        return self.files.get(name)
+
+    def write(self, name, data):
+        """Keep the bytes, or die."""
+        self.writes += 1
+        if self.writes - 1 == self.dies_at:
+            raise OSError(5)
+        self.files[name] = bytes(data)
+
+
+def signed(counter, verb, values, **changes):
+    """Return a signed command. ``changes``: secret, purpose, scope, sender, address, day, second, lifetime."""
+    sender = changes.get("sender", 0)
+    scope = changes.get("scope", 0)
+    address = changes.get("address", GROUP_ID if scope else NODE_ID)
+    envelope = [scope, sender, address, counter, changes.get("day", DAY), changes.get("second", NOON)]
+    envelope.append(changes.get("lifetime", 600))
+    body = codec.encode_command(envelope, verb, values)
+    secret = changes.get("secret", GROUP_KEY if scope else NODE_KEY)
+    purpose = changes.get("purpose", codec.PURPOSE_GROUP if scope else codec.PURPOSE_COMMAND)
+    return body + keys.tag(keys.derive(secret, purpose, bytes((sender,))), body, codec.MAC_BYTES)
+
+
+def gate_of(store=None, **options):
+    """Return a gate of the node in these tests."""
+    options.setdefault("chance", bytes)
+    return CommandGate(NODE_KEY, NODE_ID, ((GROUP_ID, GROUP_KEY),), store or MemoryStore(), **options)
+
+
+def fuzz_commands(data):
+    """Give any bytes to a gate that has accepted a command: none is accepted, nothing is raised, nothing changes."""
+    store = MemoryStore()
+    gate = gate_of(store)
+    if gate.accept(signed(50, VERB_DIM, (0, 500, 5, 0)), True, DAY, NOON, 0) != ACCEPTED:
+        raise ValueError("the genuine command was refused")
+    before = store.files["commands"]
+    for is_known in (True, False):
+        verdict = gate.accept(data, is_known, DAY, NOON, 1000)
+        if verdict not in (MALFORMED, MISADDRESSED, FORGED, RATE_LIMITED):
+            raise ValueError("verdict", verdict, data)
+        if gate.acknowledge(DONE, bytes(4)):
+            raise ValueError("answered")
+    if store.files["commands"] != before or gate.accepted.counter != 50:
+        raise ValueError("state changed")
+
+
+class Chance:
+    """A generator of 30 bits, the same everywhere (a linear congruence; only the high bits are given away)."""
+
+    def __init__(self, seed):
+        self._state = seed & 0x3FFFFFFF
+
+    def below(self, limit):
+        """Return 0 … limit - 1."""
+        self._state = (self._state * 1103515245 + 12345) & 0x3FFFFFFF
+        high = self._state >> 8
+        self._state = (self._state * 1103515245 + 12345) & 0x3FFFFFFF
+        return ((high << 20) ^ (self._state >> 4)) % limit
+
+    def some_bytes(self, length):
+        """Return so many bytes."""
+        return bytes([self.below(256) for _ in range(length)])
+
+
+def drawn_values(chance, table, code):
+    """Return values that a message of the table may have, often at their ends."""
+    values = []
+    for i in range(table[2 * code], table[2 * code] + table[2 * code + 1]):
+        flags, scale, low, most = struct.unpack_from("<BHii", FIELDS, 11 * i)
+        if flags & 31 == 0:
+            values.append(chance.some_bytes(low + (chance.below(min(most, 40) + 1) if most else 0)))
+            continue
+        pick = chance.below(8)
+        if pick == 0 and flags & 32:
+            values.append(None)
+        elif pick < 3:
+            values.append(low if pick == 1 else low + most * scale)
+        else:
+            values.append(low + chance.below(most + 1) * scale)
+    return values
+
+
+def codes_of(table):
+    """Return the codes that a table has."""
+    return [code for code in range(len(table) // 2) if table[2 * code] != 255]
+
+
+def print_digest(name, digest):
+    """Print a line: name and digest."""
+    print(name, digest.digest().hex())
+
+
+def run_codec():
+    """Encode and decode thousands of messages, then anything."""
+    chance = Chance(1)
+    digest = hashlib.sha256()
+    for _ in range(60):
+        for kind in codes_of(REPORTS_AT):
+            values = drawn_values(chance, REPORTS_AT, kind)
+            data = codec.encode(kind, values)
+            digest.update(data)
+            if codec.decode(data) != (kind, values):
+                print("REPORT", kind, values)
+        for verb in codes_of(VERBS_AT):
+            envelope = drawn_values(chance, ENVELOPE_AT, 0)
+            values = drawn_values(chance, VERBS_AT, verb)
+            data = codec.encode_command(envelope, verb, values) + chance.some_bytes(8)
+            digest.update(data)
+            if codec.decode_envelope(data) != envelope or codec.decode_verb(data) != (verb, values):
+                print("COMMAND", verb, values)
+    print_digest("codec", digest)
+    digest = hashlib.sha256()
+    refused = 0
+    for _ in range(3000):
+        data = bytearray(chance.some_bytes(1 + chance.below(40)))
+        if chance.below(4):
+            data[0] = 0x10 | data[0] & 15
+        for decode in (codec.decode, codec.decode_envelope, codec.decode_verb):
+            try:
+                digest.update(repr(decode(data)).encode())
+            except codec.CodecError as error:
+                refused += 1
+                digest.update(str(error).encode())
+    print_digest("anything", digest)
+    print("refused", refused)
+
+
+def run_keys():
+    """Tags and keys of odd lengths."""
+    chance = Chance(2)
+    digest = hashlib.sha256()
+    for length in range(0, 140, 7):
+        key = chance.some_bytes(length)
+        digest.update(keys.hmac_sha256(key, chance.some_bytes(3 * length)))
+        digest.update(keys.derive(key, codec.PURPOSE_WAVE, bytes((length,))))
+    print_digest("keys", digest)
+
+
+def attack(chance, count):
+    """Attack a gate ``count`` times with what was once genuine; return (wrongly accepted, digest of all verdicts)."""
+    store = MemoryStore()
+    gate = gate_of(store)
+    digest = hashlib.sha256()
+    tick = 0
+    second = NOON
+    heard = []
+    wrong = 0
+    counter = 0
+    for _ in range(count):
+        tick = (tick + 200 + chance.below(4000)) & 0x3FFFFFFF
+        if second < 80000:
+            second += chance.below(2)
+        if len(heard) < 8 or chance.below(50) == 0:
+            counter += 1 + chance.below(3)
+            data = signed(counter, VERB_DIM, (0, chance.below(1001), 1 + chance.below(30), 0), second=second)
+            verdict = gate.accept(data, chance.below(8) > 0, DAY, second, tick)
+            if verdict == ACCEPTED:
+                heard.append(data)
+            if len(heard) > 100:
+                heard.pop(0)
+            digest.update(bytes((verdict,)))
+            gate.acknowledge(DONE, bytes(4))
+            if chance.below(10) == 0:
+                # A power cut.
+                gate = gate_of(store)
+            continue
+        data = bytearray(heard[chance.below(len(heard))])
+        kind = chance.below(5)
+        if kind == 0:
+            data[chance.below(len(data))] ^= 1 << chance.below(8)
+        elif kind == 1:
+            for i in range(3):
+                data[3 + i] = chance.below(256)
+        elif kind == 2:
+            data = bytearray(signed(counter + 40, VERB_DIM, (0, 0, 5, 0), address=77, second=second))
+        elif kind == 3:
+            data = bytearray(signed(counter + 40, VERB_DIM, (0, 0, 5, 0), secret=GROUP_KEY, second=second))
+        verdict = gate.accept(data, chance.below(8) > 0, DAY, second, tick)
+        digest.update(bytes((verdict,)))
+        if verdict == ACCEPTED or (verdict in (DUPLICATE, REPLAYED) and kind != 4):
+            wrong += 1
+    return wrong, digest
+
+
+def run_commands():
+    """Attack the gate a thousand times."""
+    wrong, digest = attack(Chance(3), 1000)
+    print("accepted wrongly", wrong)
+    print_digest("commands", digest)
+
+
+def main(arguments):
+    """Run one section."""
+    SECTIONS[arguments[0]]()
+
+
+SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
