@@ -1,8 +1,8 @@
 """Every task is watched, and the watchdog is fed in one place only: here, when all have checked in.
 
 A task that ends, of whatever, is started again after a delay that grows; one that dies too often, or is silent for
-longer than it promised, has the node reset with its reason on record. The lamp keeps its level over the reset: the pin's
-hardware default is lit, and the launcher puts it to the level in the RTC's memory. A task that blocks the loop starves
+longer than it promised, has the node reset with its reason on record. The lamp keeps its level over the reset: the
+pin's hardware default is lit, and the launcher puts it to the level in the RTC's memory. A task that blocks starves
 this one too, and the hardware's watchdog ends that (reliability.md, rows 20 to 24).
 
 The lamp's task is the first to be added. It is started before any other, started again at once where others wait, and
