@@ -14,17 +14,10 @@ from firmware.control.config import Config
 from firmware.control.controller import Controller
 from firmware.control.inputs import CLOCK_UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
-
-INPUT_PRESENCE = 0
-INPUT_CLOCK = 1
-INPUT_LUX = 2
-INPUT_EXTERNAL = 3
-INPUT_NEIGHBOURS = 4
-INPUT_LOCAL = 5
-INPUT_COMMAND = 6
-INPUT_MESSAGE = 7
-INPUT_SAMPLE = 8
-INPUT_TEMPERATURE = 9
+from firmware.system.intake_apply import INPUT_CLOCK as INPUT_CLOCK
+from firmware.system.intake_apply import INPUT_MESSAGE as INPUT_MESSAGE
+from firmware.system.intake_apply import INPUT_PRESENCE as INPUT_PRESENCE
+from firmware.system.intake_apply import apply_input as apply_input
 
 TICKS_MASK = 0x3FFFFFFF
 _DAY_MS = 86400000
@@ -68,47 +61,6 @@ class LampClock:
             ms %= _DAY_MS
             now.second = ms // 1000
             now.ms = ms % 1000
-
-
-def apply_input(clock, seen, t_ms, entry):
-    """Let one input reach clock or ``seen``. ``entry`` is its kind and values:
-
-    presence 0/1 · clock quality, day, second, ms · lux (-1 unknown) · external permille (-1 none) · neighbours 0/1 ·
-    local permille (-1 none) · command kind, level, ramp to ms, ramp from ms, start day, s, end day, s (day -1: none) ·
-    message sender, origin, sequence, hops, travelled · sample mW, 0.1 V, mA, power factor permille (-1 none) ·
-    temperature in 0.1 °C
-    """
-    kind = entry[0]
-    if kind == INPUT_CLOCK:
-        clock.correct(t_ms, entry[1], entry[2], entry[3], entry[4])
-        return
-    seen.changes += 1
-    if kind == INPUT_PRESENCE:
-        seen.presence = entry[1]
-    elif kind == INPUT_LUX:
-        seen.lux = entry[1]
-    elif kind == INPUT_EXTERNAL:
-        seen.external = entry[1]
-    elif kind == INPUT_NEIGHBOURS:
-        seen.neighbours = entry[1]
-    elif kind == INPUT_LOCAL:
-        seen.local_permille = entry[1]
-    elif kind == INPUT_COMMAND:
-        command = seen.command
-        command.kind, command.level_permille, command.ramp_to_ms, command.ramp_from_ms = entry[1:5]
-        command.start_day, command.start_s, command.end_day, command.end_s = entry[5:9]
-        seen.commands += 1
-    elif kind == INPUT_MESSAGE:
-        message = seen.message
-        message.sender, message.origin, message.sequence, message.hops, message.travelled = entry[1:6]
-        seen.messages += 1
-    elif kind == INPUT_SAMPLE:
-        seen.power_mw, seen.voltage_dv, seen.current_ma, seen.power_factor_permille = entry[1:5]
-        seen.samples += 1
-    elif kind == INPUT_TEMPERATURE:
-        seen.temperature_dc = entry[1]
-    else:
-        raise ValueError("input of kind %r at %d ms: kinds are 0 to %d" % (kind, t_ms, INPUT_TEMPERATURE))
 
 
 def build_controller(record):

@@ -38,7 +38,7 @@ _AGREE_MS = const(5000)
 _APART_MS = const(10000)
 _DOUBT_LIFE_MS = const(21600000)
 # How wrong a source may be when it speaks. For a feeder it is the usual limit and no bound: one that errs by 20 min
-# each night gave up to 34 min (test_orphan_years). `FeederTeacher.error_s` tells more, and ``is_doubted`` says so.
+# each night gave up to 34 min (test_orphan_years). ``error_s`` of a report tells more, and ``is_doubted`` says so.
 _INITIAL_MS = const(2000)
 _FEEDER_INITIAL_MS = const(1800000)
 # Differences and bounds stay at a million seconds' worth of ms (11.5 days): more means the same, and fits 30 bits.
@@ -112,14 +112,21 @@ class ClockTrust:
         elif self.source >= NETWORK and self.quality != CLOCK_UNKNOWN:
             self._raise_floor()
 
-    def report(self, tick: int, source: int, day: int, second: int, ms: int) -> int:
-        """Take note of what a source says the time is at ``tick``; return the verdict. Ticks may not go back."""
+    def report(self, tick: int, source: int, day: int, second: int, ms: int, error_s: int = 0) -> int:
+        """Take note of what a source says the time is at ``tick``; return the verdict. Ticks may not go back.
+
+        ``error_s`` (s): how wrong it may be, for a source that knows: `FeederTeacher.error_s` for ``FEEDER``, how old a
+        held time is for ``RTC``. It never makes a source better than it is here.
+        """
         if not (self._build_day <= day <= DAY_MAX and 0 <= second < SECONDS_PER_DAY and 0 <= ms < 1000):
             return REFUSED
         self.at(tick)
         ms += second * 1000
         is_known = self.quality != CLOCK_UNKNOWN
         error = self._error_of(source, day)
+        if source < NETWORK and error_s > error // 1000:
+            # Compared before it is multiplied: the product stays within 30 bits.
+            error = error_s * 1000 if error_s < _FAR_MS // 1000 else _FAR_MS
         is_old = day < self.floor_day - 1
         verdict = SET
         if source == SIGNED:

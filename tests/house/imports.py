@@ -89,10 +89,14 @@ ROOMS: dict[str, str] = {
     "sim/board": "sim/board",
 }
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
-SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.bundle")
+SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.boot_files", "firmware.system.bundle")
 # Logic of firmware/system that the simulator runs. A module may be added when it takes its clock, files and buses as
 # arguments, so that it imports nothing but control and struct.
-PURE_SYSTEM: tuple[str, ...] = ()
+PURE_SYSTEM: tuple[str, ...] = (
+    "firmware.system.intake",
+    "firmware.system.intake_apply",
+    "firmware.system.journal_format",
+)
 
 _CONTROL_INSTEAD = "let the caller put the value into `Now`, `Seen` or `Config`, and act on what `step()` decided"
 _NODE = Row(

@@ -1,0 +1,1 @@
+"""The node's own affairs: clock sources, atomic store, journal, supervisor, updater, keys."""
