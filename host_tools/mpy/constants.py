@@ -5,8 +5,8 @@ a look-up wherever else it is used (docs: reference/speed_python). Over the whol
 and RAM for every name. So before a file is compiled, each constant of the firmware is replaced by its value, in this
 file and in those that import it. Lines stay where they are: a traceback from a pole still names the line of the source.
 
-What cannot be replaced is refused, not guessed: a constant reached through its module (``faults.LAMP_FAILURE``), or one
-whose value is no integer.
+A constant reached through its module (``faults.LAMP_FAILURE``) is replaced whole. What cannot be replaced is refused,
+not guessed: a constant that is set again, or one whose value is no integer.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ class Constants:
         own = self._expressions[module]
         # A private constant vanishes by MicroPython's own rule; a public one is put in and its line is left empty.
         values |= {name: self._value(module, name) for name in own if not name.startswith("_")}
-        self._refuse_reach_through(source, tree)
-        if not values:
+        if not values and not self._modules_in(module):
             return source.text
         lines = source.text.split("\n")
         for node in tree.body:
@@ -87,7 +86,7 @@ class Constants:
                     lines[node.lineno - 1] = f"from {'.' * node.level}{node.module or ''} import {names}"
             elif _constant_name(node) in own and not _constant_name(node).startswith("_"):
                 _blank(lines, node)
-        return _replace(source, "\n".join(lines), values)
+        return _replace(source, "\n".join(lines), values, self._modules_in(module))
 
     def _imports_of(self, module: str) -> dict[str, tuple[str, str]]:
         """Return what each imported name is: (module, name there), for modules of the firmware."""
@@ -125,17 +124,16 @@ class Constants:
             "work out: use whole numbers, other constants, and + - * // % | & ^ << >>"
         )
 
-    def _refuse_reach_through(self, source: Source, tree: ast.Module) -> None:
-        """A constant that is asked of its module at run time would not be there."""
-        modules = {name: f"{o}.{n}" for name, (o, n) in self._imports[source.module].items()}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                expressions = self._expressions.get(modules.get(node.value.id, ""), {})
-                if node.attr in expressions and not node.attr.startswith("_"):
-                    raise ConstantError(
-                        f"{source.path}:{node.lineno}: {node.value.id}.{node.attr} is a constant, and on the chip its "
-                        f"module has none: write `from … import {node.attr}`"
-                    )
+    def _modules_in(self, module: str) -> dict[str, dict[str, int]]:
+        """Return the public constants of each module that a file imports as a whole, by its name there."""
+        found = {}
+        for name, (origin, part) in self._imports[module].items():
+            whole = f"{origin}.{part}"
+            if whole in self._sources:
+                found[name] = {
+                    each: self._value(whole, each) for each in self._expressions[whole] if not each.startswith("_")
+                }
+        return found
 
 
 def _constant_name(node: ast.stmt) -> str:
@@ -161,20 +159,29 @@ def _blank(lines: list[str], node: ast.stmt) -> None:
         lines[number] = ""
 
 
-def _replace(source: Source, text: str, values: Mapping[str, int]) -> str:
+def _replace(source: Source, text: str, values: Mapping[str, int], modules: Mapping[str, Mapping[str, int]]) -> str:
     """Return the text with names replaced by values, from the end so that places stay right."""
     tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
     lines = text.split("\n")
-    for before, token, after in reversed(list(zip(tokens, tokens[1:], tokens[2:], strict=False))):
-        if token.type != tokenize.NAME or token.string not in values or before.string == ".":
+    for at in range(len(tokens) - 3, 0, -1):
+        before, token, after = tokens[at - 1 : at + 2]
+        if token.type != tokenize.NAME or before.string == ".":
             continue
-        if after.string == "=":
-            if before.string in ("(", ","):
+        last = token
+        if token.string in values:
+            value = values[token.string]
+        elif after.string == "." and tokens[at + 2].string in modules.get(token.string, {}):
+            last = tokens[at + 2]
+            value = modules[token.string][last.string]
+        else:
+            continue
+        following = tokens[tokens.index(last, at) + 1]
+        if following.string == "=":
+            if before.string in ("(", ",") and last is token:
                 continue  # the name of an argument
-            raise ConstantError(f"{source.path}:{token.start[0]}: {token.string} is a constant and is set again")
-        row, column = token.start[0] - 1, token.start[1]
-        value = values[token.string]
+            raise ConstantError(f"{source.path}:{token.start[0]}: {last.string} is a constant and is set again")
+        row = token.start[0] - 1
         # A negative value is an operand of its own.
         literal = str(value) if value >= 0 else f"({value})"
-        lines[row] = lines[row][:column] + literal + lines[row][token.end[1] :]
+        lines[row] = lines[row][: token.start[1]] + literal + lines[row][last.end[1] :]
     return "\n".join(lines)

@@ -79,10 +79,20 @@ def test_an_attribute_of_the_same_name_is_no_constant():
     assert done["a"] == "\ndef f(self): return self.LIT + g(LIT=7)\n"
 
 
+def test_a_constant_reached_through_its_module_is_a_value_too():
+    """`faults.LAMP` reads well, and on the chip its module has no such name. So it is replaced whole, other attributes
+    and calls are not."""
+    done = put_in(
+        a="LAMP = const(3)\ndef f(): return 1\n",
+        b="from . import a as faults\nfrom . import a\ndef g(x): return faults.LAMP + a.f() + x.a.LAMP + f(a.LAMP, LAMP=2)\n",
+    )
+    assert done["b"].split("\n")[2] == "def g(x): return 3 + a.f() + x.a.LAMP + f(3, LAMP=2)"
+
+
 @pytest.mark.parametrize(
     ("texts", "words"),
     [
-        ({"a": "A = const(1)\n", "b": "from . import a\nprint(a.A)\n"}, "b.py:2: a.A is a constant"),
+        ({"a": "A = const(1)\n", "b": "from . import a\na.A = 2\n"}, "b.py:2: A is a constant and is set again"),
         ({"a": "A = const(1.5)\n"}, "a.py:1: const(1.5) is no integer"),
         ({"a": "A = const(1)\ndef f():\n    A = 2\n"}, "a.py:3: A is a constant and is set again"),
     ],
