@@ -2,12 +2,12 @@
 
 The bus is a wired AND: it is low while anybody pulls it low. Forward frames are read by sampling in the middle of each
 half bit (the driver measures times between edges: two ways that cannot be wrong alike), answers of all gears are laid
-over each other, each with its own delay and its own speed. Timing: half bits of 400 to 433 us sent, answers after 5.5 to
-10.5 ms (lighting-facts.json, dali_timing). Runs on CPython and MicroPython; time is told by ``advance(now_us)``.
+over each other, each with its own delay and its own speed. Timing: half bits of 400 to 433 us sent, answers after 5.5
+to 10.5 ms (lighting-facts.json, dali_timing). Runs on CPython and MicroPython; time is told by ``advance(now_us)``.
 
 ``fault`` of the bus: "none", "no_answer" (all silent), "noise" (a third of frames and answers is damaged), "stuck" (a
-short: low for ever), "open" (nothing gets through, high for ever), "collision" (a stranger answers too), "late", "chatter"
-(pulses that are no frame). Gears have faults of their own (`dali_gear`).
+short: low for ever), "open" (nothing gets through, high for ever), "collision" (a stranger answers too), "late",
+"chatter" (pulses that are no frame). Gears have faults of their own (`dali_gear`).
 """
 
 from .dali_gear import Gear
