@@ -55,15 +55,22 @@ def digest_frames(count):
     return "".join(["%02x" % byte for byte in digest.digest()])
 
 
-def commission_all(twins, seed=1, fault="none"):
-    """Address 64 gears of which some drew alike; return a line of figures."""
+def commission_all(twins, seed=1, noise_one_in=0, is_alike=False):
+    """Address 64 gears of which some drew the same numbers; return a line of figures.
+
+    ``is_alike``: all gear answers at the same speed and at the same moment, so that equal answers look like one.
+    """
     gears = [Gear(-1, seed * 1000 + i) for i in range(64)]
     for i in range(twins):
-        # Three rounds of the same numbers, then each its own.
-        gears[2 * i].draws = [500 + i, 700 + i, 900 + i]
-        gears[2 * i + 1].draws = [500 + i, 700 + i, 900 + i]
+        gears[2 * i].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
+        gears[2 * i + 1].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
     world, master = bench(gears, seed)
-    world.bus.fault = fault
+    if noise_one_in:
+        world.bus.fault = "noise"
+        world.bus.noise_one_in = noise_one_in
+    if is_alike:
+        world.bus.delay_us = 7000
+        world.bus.half_us = 417
     given = world.result(master.run(commission()))
     addresses = sorted(gear.short for gear in gears)
     return "commission %s %s frames %d seconds %d" % (
@@ -197,7 +204,7 @@ def lines_of(arguments):
     if what == "frames":
         return [digest_frames(2000)]
     if what == "commission":
-        return [commission_all(0), commission_all(5, 2)]
+        return [commission_all(0), commission_all(5, 2), commission_all(5, 3, is_alike=True)]
     if what == "memory":
         return read_memory()
     if what == "faults":
