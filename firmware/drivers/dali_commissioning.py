@@ -20,6 +20,7 @@ from .dali_procedures import (
     INITIALISE,
     MASK,
     PROGRAM_SHORT_ADDRESS,
+    QUERY_MISSING_SHORT_ADDRESS,
     QUERY_RANDOM_ADDRESS_H,
     QUERY_RANDOM_ADDRESS_L,
     QUERY_RANDOM_ADDRESS_M,
@@ -44,8 +45,10 @@ _RANDOMISE_MS = const(-120)
 _INITIALISE_ALL = const(0x00)
 _INITIALISE_UNADDRESSED = const(0xFF)
 _HIGHEST = const(0xFFFFFF)
-# Draws: noise and twins each cost one; what is left after so many is a bus that cannot be trusted.
+# Noise and twins cost a draw each. After so many that brought nobody an address, the bus cannot be trusted.
 ROUNDS_MAX = const(12)
+# And after so many in all: noise may take back what it gave.
+_ROUNDS_ALL_MAX = const(200)
 
 
 class _Search:
@@ -80,7 +83,16 @@ def commission(everything=False):
     free = [short for short in range(GEARS_MAX) if short not in taken]
     given = []
     is_settled = False
-    for _ in range(ROUNDS_MAX):
+    most = 0
+    idle_rounds = 0
+    for _ in range(_ROUNDS_ALL_MAX):
+        if len(given) > most:
+            most = len(given)
+            idle_rounds = 0
+        elif idle_rounds == ROUNDS_MAX:
+            break
+        else:
+            idle_rounds += 1
         yield TERMINATE
         # Only those without an address: who has one by now stays out of the search.
         yield INITIALISE | _INITIALISE_UNADDRESSED | TWICE
@@ -88,13 +100,16 @@ def commission(everything=False):
         yield _RANDOMISE_MS
         is_empty = yield from _address_all(free, given)
         yield TERMINATE
-        twins = (yield from _find_twins(given)) if is_empty else []
+        if not is_empty:
+            continue
+        twins = yield from _find_twins(given)
         for short in twins:
             yield from set_short_address(short, -1)
             given.remove(short)
             free.append(short)
         free.sort()
-        if is_empty and not twins:
+        # Who was deaf to the search by noise says here that it has no address yet.
+        if not twins and not (yield from _sure(command_frame(BROADCAST, QUERY_MISSING_SHORT_ADDRESS))):
             is_settled = True
             break
     yield TERMINATE
@@ -102,6 +117,14 @@ def commission(everything=False):
         raise BadAnswer("dali", "noise while addressing: " + str(len(given)) + " done")
     given.sort()
     return given
+
+
+def _sure(request):
+    """Return whether anybody says yes, asked up to three times: a lost yes would leave a gear behind for ever."""
+    for _ in range(TRIES):
+        if (yield from is_yes(request)):
+            return True
+    return False
 
 
 def _address_all(free, given):
@@ -113,6 +136,17 @@ def _address_all(free, given):
             return True
         if found == CORRUPT:
             return False
+        has = CORRUPT
+        for _ in range(TRIES):
+            has = yield QUERY_SHORT_ADDRESS | ANSWER
+            if has >= 0:
+                break
+        if has < 0:
+            return False
+        if has != MASK and has >> 1 in given:
+            # It did not hear that it shall withdraw.
+            yield WITHDRAW
+            continue
         if not free:
             raise BadAnswer("dali", "more than 64 gears")
         short = free[0]
@@ -139,13 +173,14 @@ def _address_all(free, given):
 
 def _lowest(search):
     """Return the lowest random address in the search, `NOTHING` when nobody is left, `CORRUPT` after contradictions."""
-    yield from search.go(_HIGHEST)
     somebody = False
     for _ in range(TRIES):
-        # A lost yes here would leave a gear behind for ever.
+        yield from search.go(_HIGHEST)
         if (yield from is_yes(COMPARE)):
             somebody = True
             break
+        # A byte of the search address, or the yes, may have been lost.
+        search.forget()
     if not somebody:
         return NOTHING
     address = _HIGHEST
@@ -176,9 +211,11 @@ def _find_twins(given):
     twins = []
     if not given:
         return twins
-    yield INITIALISE | _INITIALISE_ALL | TWICE
-    yield RANDOMISE | TWICE
-    yield _RANDOMISE_MS
+    for _ in range(2):
+        # Twice, since a lost draw would leave twins alike.
+        yield INITIALISE | _INITIALISE_ALL | TWICE
+        yield RANDOMISE | TWICE
+        yield _RANDOMISE_MS
     yield TERMINATE
     for short in given:
         for command in (QUERY_RANDOM_ADDRESS_L, QUERY_RANDOM_ADDRESS_M, QUERY_RANDOM_ADDRESS_H):

@@ -170,6 +170,9 @@ class DaliDimmer:
             try:
                 if is_new or i:
                     await self._send(seen)
+                    if self._fade_ms and self._is_one:
+                        # A dead gear is not given the whole glide before it is found out.
+                        await self._master.run(query(self._address, QUERY_STATUS), True)
                     if not await self._rest(seen):
                         return False
                 if await self._is_there(seen):

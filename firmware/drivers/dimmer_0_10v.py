@@ -29,10 +29,11 @@ _ANNEX_E = (0, 1000, 100, 1000, 1000, 10000)
 class VoltageDimmer:
     """See `contract`, Dimmer.
 
-    ``pin``: a machine.Pin. ``points``: permille, mV, permille, mV … from 0 to 1000, measured at the gear or the maker's curve;
-    ``full_scale_mv`` (10000 … 12000): volts at full duty, measured at the pair. ``off_mv``: -1, or the volts (0 … 999
-    mV) at which this gear is dark. ``is_inverted``: full duty is 0 V (an opto-coupler that pulls down). ``is_dac``:
-    ESP32's DAC (8 bits, 47 mV a step) instead of PWM. ``output``: machine.PWM or machine.DAC, or a double of it.
+    ``pin``: a machine.Pin. ``points``: permille, mV, permille, mV … from 0 to 1000, measured at the gear or the maker's
+    curve; ``full_scale_mv`` (10000 … 12000): volts at full duty, measured at the pair. ``off_mv``: -1, or the volts (0
+    … 999 mV) at which this gear is dark. ``is_inverted``: full duty is 0 V (an opto-coupler that pulls down).
+    ``is_dac``: ESP32's DAC (8 bits, 47 mV a step) instead of PWM. ``output``: machine.PWM or machine.DAC, or a double
+    of it.
     """
 
     has_fades = False

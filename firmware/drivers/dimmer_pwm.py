@@ -28,8 +28,8 @@ class PwmDimmer:
     """See `contract`, Dimmer. A lamp behind it cannot answer: ``fault`` is 0 always.
 
     ``pin``: a machine.Pin. ``frequency_hz``: 1250 … 40000. ``is_inverted``: the lamp is full at duty 0.
-    ``minimum_permille`` (1 … 1000): lit is never less. ``points``: permille, duty (0 … 65535), permille, duty … from 0 to 1000.
-    ``pwm``: machine.PWM, or a double of it. Raises `OutOfRange`.
+    ``minimum_permille`` (1 … 1000): lit is never less. ``points``: permille, duty (0 … 65535), permille, duty … from 0
+    to 1000. ``pwm``: machine.PWM, or a double of it. Raises `OutOfRange`.
     """
 
     has_fades = False

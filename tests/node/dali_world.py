@@ -1,7 +1,7 @@
-"""Time as a test tells it: a clock and a scheduler for the DALI driver and its bus double. Portable, no real second passes.
+"""Time as a test tells it: a clock and a scheduler for the DALI driver and its bus double. No real second passes.
 
-A driver's ``await clock.sleep_ms(n)`` hands n to `World.run`, which lets the bus advance to that moment and goes on with
-whoever is due first. Ticks begin just below the wrap of the ring of 2^30 us.
+A driver's ``await clock.sleep_ms(n)`` hands n to `World.run`, which lets the bus advance to that moment and goes on
+with whoever is due first. Ticks begin just below the wrap of the ring of 2^30 us.
 """
 
 from sim.board.chips.dali_bus import DaliBus

@@ -26,6 +26,7 @@ from firmware.links.codec_fields import (
     VERBS_AT,
 )
 from firmware.links.commands import CommandGate
+from firmware.links.outbox import CLASSES, ROUTINE, Outbox
 from firmware.system import keys
 
 NODE_KEY = bytes([7] * 32)
@@ -195,7 +196,7 @@ def attack(chance, count):
     wrong = 0
     counter = 0
     for _ in range(count):
-        tick = (tick + 200 + chance.below(4000)) & 0x3FFFFFFF
+        tick = (tick + 200 + chance.below(20000)) & 0x3FFFFFFF
         if second < 80000:
             second += chance.below(2)
         if len(heard) < 8 or chance.below(50) == 0:
@@ -237,12 +238,39 @@ def run_commands():
     print_digest("commands", digest)
 
 
+def run_outbox():
+    """A long life of an outbox with a bad link and power cuts."""
+    chance = Chance(4)
+    store = MemoryStore()
+    box = Outbox(store, 0)
+    digest = hashlib.sha256()
+    tick = 0
+    for number in range(4000):
+        tick = (tick + chance.below(30000)) & 0x3FFFFFFF
+        pick = chance.below(100)
+        if pick < 50:
+            priority = chance.below(CLASSES)
+            box.put(priority, "t" + str(chance.below(3)), chance.some_bytes(1 + chance.below(200)), 1)
+        elif pick < 80:
+            digest.update(repr(box.peek()).encode())
+            if chance.below(3):
+                box.done()
+        elif pick < 99:
+            store.dies_at = store.writes if chance.below(4) == 0 else -1
+            digest.update(bytes((box.poll(tick),)))
+        else:
+            box = Outbox(store, tick)
+        digest.update(repr((number, len(box), box.bytes_waiting, box.dropped)).encode())
+    print_digest("outbox", digest)
+    print(store.writes, box.dropped[ROUTINE])
+
+
 def main(arguments):
     """Run one section."""
     SECTIONS[arguments[0]]()
 
 
-SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands}
+SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands, "outbox": run_outbox}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -2,12 +2,12 @@
 
 The bus is a wired AND: it is low while anybody pulls it low. Forward frames are read by sampling in the middle of each
 half bit (the driver measures times between edges: two ways that cannot be wrong alike), answers of all gears are laid
-over each other, each with its own delay and its own speed. Timing: half bits of 400 to 433 us sent, answers after 5.5 to
-10.5 ms (lighting-facts.json, dali_timing). Runs on CPython and MicroPython; time is told by ``advance(now_us)``.
+over each other, each with its own delay and its own speed. Timing: half bits of 400 to 433 us sent, answers after 5.5
+to 10.5 ms (lighting-facts.json, dali_timing). Runs on CPython and MicroPython; time is told by ``advance(now_us)``.
 
 ``fault`` of the bus: "none", "no_answer" (all silent), "noise" (a third of frames and answers is damaged), "stuck" (a
-short: low for ever), "open" (nothing gets through, high for ever), "collision" (a stranger answers too), "late", "chatter"
-(pulses that are no frame). Gears have faults of their own (`dali_gear`).
+short: low for ever), "open" (nothing gets through, high for ever), "collision" (a stranger answers too), "late",
+"chatter" (pulses that are no frame). Gears have faults of their own (`dali_gear`).
 """
 
 from .dali_gear import Gear
@@ -135,8 +135,11 @@ class DaliBus:
         self.gears: list = gears
         self.fault = "none"
         self.jitter_us = jitter_us
-        # A test may stretch every answer: half bits in us, 0 for each gear's own.
+        # A test may stretch every answer (half bits in us, 0 for each gear's own) and fix its delay (us, 0 for any).
         self.half_us = 0
+        self.delay_us = 0
+        # Of how many frames and of how many answers noise damages one.
+        self.noise_one_in = 3
         self.now_us = 0
         self.busy_until_us = 0
         self.frames = 0
@@ -176,7 +179,7 @@ class DaliBus:
         if self.fault in ("stuck", "open"):
             return
         self._sent = merged(sent)
-        if self.fault == "noise" and self.chance(3) == 0:
+        if self.fault == "noise" and self.chance(self.noise_one_in) == 0:
             start = self.now_us + self.chance(14000)
             sent.append((start, start + 100 + self.chance(900)))
             self._sent = merged(sent)
@@ -241,11 +244,13 @@ class DaliBus:
         # The frame was over one stop condition ago.
         earliest = self.now_us - _STOP_US + _ANSWER_US[0]
         at_us = earliest + self.chance(_ANSWER_US[1] - _ANSWER_US[0])
+        if self.delay_us:
+            at_us = self.now_us - _STOP_US + self.delay_us
         fault = gear.fault if gear is not None else "none"
         if fault == "late" or self.fault == "late":
             at_us = self.now_us - _STOP_US + _LATE_US
         lows = lows_of(half_bits(answer, 8), self.half_us or 400 + self.chance(34), at_us)
-        if fault == "noise" or (self.fault == "noise" and self.chance(3) == 0):
+        if fault == "noise" or (self.fault == "noise" and self.chance(self.noise_one_in) == 0):
             start = at_us + self.chance(8000)
             lows.append((start, start + 50 + self.chance(600)))
             lows.pop(self.chance(len(lows)))

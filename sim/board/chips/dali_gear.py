@@ -2,10 +2,12 @@
 
 It is written from the public descriptions that firmware/drivers/dali_procedures.py names, and shares no code with it.
 It takes frames (16-bit ints) and gives answers; what they look like on the wire is `dali_bus`'s. Runs on CPython and
-MicroPython. No hardware stands behind it: it behaves as the standard is understood, not as any maker's gear was measured.
+MicroPython. No hardware stands behind it: it behaves as the standard is understood, not as any maker's gear was
+measured.
 
-``fault``: "none", "no_answer" (obeys, silent), "deaf" (dead or cut off), "stuck" (answers, keeps its level), "noise" (its
-answers are damaged), "late" (answers too late), "wrong_id" (another luminaire's identity), "brown_out" (restarts once).
+``fault``: "none", "no_answer" (obeys, silent), "deaf" (dead or cut off), "stuck" (answers, keeps its level), "noise"
+(its answers are damaged), "late" (answers too late), "wrong_id" (another luminaire's identity), "brown_out" (restarts
+once).
 """
 
 FAULTS = ("none", "no_answer", "deaf", "stuck", "noise", "late", "wrong_id", "brown_out")
@@ -117,7 +119,7 @@ def d4i_banks(serial: int = 1) -> dict:
 
 
 class Gear:
-    """One control gear. ``received(frame, now_ms)`` returns its answer (0 ... 255) or -1; ``level_at(now_ms)`` its arc."""
+    """One gear. ``received(frame, now_ms)`` returns its answer (0 ... 255) or -1; ``level_at(now_ms)`` its arc."""
 
     def __init__(self, short: int = -1, seed: int = 1, version: int = 8, physical_minimum: int = 1) -> None:
         self.short = short

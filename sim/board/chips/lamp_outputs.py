@@ -119,7 +119,7 @@ class VoltageGear:
 
 
 class Contact:
-    """A mains relay's contact, moved by one coil or two. ``fault``: "none", "welded" (stays closed), "open" (stays open).
+    """A mains relay's contact, moved by one coil or two. ``fault``: "none", "welded" (stays closed) or "open".
 
     ``coil(level)`` for one coil; ``pulse(is_set, us)`` for a latching one, which needs 10 ms to move. It also is the
     read-back pin: ``value()`` is 1 while closed.
