@@ -16,7 +16,7 @@ from firmware.control.compat import const
 from firmware.control.ticks import ticks_add, ticks_diff
 
 # How often the tasks are looked at.
-_LOOK_MS = const(250)
+_LOOK_MS = const(1000)
 # The delay before a start is this, doubled at each further death, up to the most.
 _DELAY_MS = const(1000)
 _DELAY_MAX_MS = const(60000)

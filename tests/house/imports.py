@@ -83,6 +83,8 @@ ROOMS: dict[str, str] = {
     "firmware/links": "links",
     "firmware/system": "system",
     "firmware/app.py": "app",
+    "firmware/wiring.py": "app",
+    "firmware/senses.py": "app",
     "firmware/main.py": "main",
     "host_tools": "host_tools",
     "sim": "sim",
@@ -179,7 +181,7 @@ RULES = {
         "write the import out; only firmware/main.py, which chooses the slot, may compute a name",
     ),
     "import-no-room": Rule(
-        "every file of firmware has a room with rules: control, drivers, links, system, app.py or main.py",
+        "every file of firmware has a room with rules: control, drivers, links, system, app.py (with wiring.py and senses.py) or main.py",
         "move it into one of them, or give it a room in tests/house/imports.py and in DESIGN",
     ),
     "engine-imports-time": Rule(

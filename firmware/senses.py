@@ -1,0 +1,166 @@
+"""Sensors and meters, read in turn: what changed goes through the intakes, what fails is said to be unknown.
+
+Only changes that matter are passed on, so that a journal of nights is not full of a cell's noise: light by an eighth,
+temperature by 1 °C, power by 2 %, and each of them once a quarter of an hour. A sensor that fails three times in a row
+counts as absent until it answers: control then falls back on what it knows without it, always to the lit side.
+"""
+
+import asyncio
+
+from firmware.control.clock import GNSS as SOURCE_GNSS
+from firmware.control.compat import const
+from firmware.control.derating import UNKNOWN_DC
+from firmware.control.ticks import ticks_add, ticks_diff
+from firmware.drivers.contract import UNKNOWN, DriverError
+from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
+
+SILENCE_MS = const(20000)
+_FAILURES_MAX = const(3)
+_REPEAT_MS = const(900000)
+_WAIT_MAX_MS = const(5000)
+_WAIT_MIN_MS = const(20)
+# How often each kind is read, unless the configuration says otherwise.
+_PERIODS_MS = {PRESENCE: 1000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
+# A radar on a serial line must be emptied before its buffer is full.
+_UART_MS = const(100)
+_STORM_MS = const(100)
+
+
+class Sense:
+    """One device: when it is next to be read, what it said last, how often it has failed in a row."""
+
+    def __init__(self, kind, driver, lamps, period_ms, name):
+        self.kind = kind
+        self.driver = driver
+        self.lamps = lamps
+        self.period_ms = period_ms
+        self.name = name
+        self.due_ms = ticks_ms()
+        self.failures = 0
+        self.last = UNKNOWN
+        self.told_ms = 0
+        self.is_told = False
+
+
+class Senses:
+    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites.
+
+    ``failures`` counts readings that failed; ``silent`` names the devices that count as absent.
+    """
+
+    def __init__(self, lamps, keeper):
+        self._lamps = lamps
+        self._keeper = keeper
+        self._senses = []
+        self.failures = 0
+        self.temperature_dc = UNKNOWN_DC
+        self.power_mw = UNKNOWN
+        self.tilt_dd = UNKNOWN
+
+    def add(self, kind, driver, device):
+        """Add a device as `Wiring.sensor` has built it, with what the configuration says of it."""
+        lamps = [self._lamps[number] for number in device.get("lamps", [0])]
+        period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
+        if "bus" in device and device["bus"][:4] == "uart":
+            period_ms = _UART_MS
+        self._senses.append(Sense(kind, driver, lamps, period_ms, device["name"]))
+
+    @property
+    def silent(self):
+        """Return the names of the devices that do not answer."""
+        return [sense.name for sense in self._senses if sense.failures >= _FAILURES_MAX]
+
+    async def run(self, beat):
+        """Read for ever; for the supervisor."""
+        while True:
+            beat()
+            wait_ms = _WAIT_MAX_MS
+            for sense in self._senses:
+                left_ms = ticks_diff(sense.due_ms, ticks_ms())
+                if left_ms <= 0:
+                    self._read(sense)
+                    # Each reading blocks for some ms: the lamp comes first.
+                    await asyncio.sleep(0)
+                    left_ms = ticks_diff(sense.due_ms, ticks_ms())
+                wait_ms = min(wait_ms, left_ms)
+            await sleep_ms(max(wait_ms, _WAIT_MIN_MS))
+
+    def _read(self, sense):
+        tick = ticks_ms()
+        period_ms = sense.period_ms
+        if sense.kind == PRESENCE and getattr(sense.driver, "is_masked", False):
+            period_ms = _STORM_MS
+        sense.due_ms = ticks_add(tick, period_ms)
+        try:
+            self._take(sense, tick)
+            sense.failures = 0
+        except DriverError:
+            self.failures += 1
+            sense.failures += 1
+            if sense.failures == _FAILURES_MAX:
+                self._lose(sense)
+
+    def _take(self, sense, tick):
+        kind = sense.kind
+        driver = sense.driver
+        if kind == PRESENCE:
+            if sense.period_ms == _UART_MS:
+                driver.poll(tick)
+            else:
+                driver.poll()
+        elif kind == GNSS:
+            if driver.poll(tick):
+                self._keeper.report(SOURCE_GNSS, driver.day, driver.second, driver.ms)
+        elif kind == LUX:
+            self._tell(sense, tick, driver.read(), 8, 1)
+        elif kind == TEMPERATURE:
+            driver.read()
+            self._tell(sense, tick, driver.temperature_dc, 0, 10)
+        elif kind == METER:
+            driver.read()
+            self._tell(sense, tick, driver.power_mw, 50, 200)
+        else:
+            driver.read()
+            self.tilt_dd = driver.tilt_dd
+
+    def _tell(self, sense, tick, value, share, least):
+        """Pass a reading on where it differs by 1/``share`` of the last and by ``least``, or after a quarter."""
+        if sense.is_told and value != UNKNOWN:
+            change = value - sense.last
+            if change < 0:
+                change = -change
+            step = max(sense.last // share if share else 0, least)
+            if change < step and ticks_diff(tick, sense.told_ms) < _REPEAT_MS:
+                return
+        sense.is_told = True
+        sense.told_ms = tick
+        sense.last = value
+        self._pass(sense, value)
+
+    def _pass(self, sense, value):
+        driver = sense.driver
+        for lamp in sense.lamps:
+            intake = lamp.intake
+            if sense.kind == LUX:
+                intake.lux(value)
+            elif sense.kind == TEMPERATURE:
+                self.temperature_dc = value
+                intake.temperature(value)
+            else:
+                self.power_mw = value
+                intake.sample(value, driver.voltage_dv, driver.current_ma, driver.power_factor_permille)
+            lamp.kick()
+
+    def _lose(self, sense):
+        """A device that does not answer is one that there is not: unknown light is dark, unknown heat is none."""
+        sense.is_told = False
+        for lamp in sense.lamps:
+            if sense.kind == LUX:
+                lamp.intake.lux(UNKNOWN)
+            elif sense.kind == TEMPERATURE:
+                self.temperature_dc = UNKNOWN_DC
+                lamp.intake.temperature(UNKNOWN_DC)
+            elif sense.kind == METER:
+                self.power_mw = UNKNOWN
+            lamp.kick()
