@@ -1,0 +1,65 @@
+"""What the host may ask: the heap, the counters. `{"op": "query", "id": 7}` is answered by an event of that id."""
+
+import gc
+
+from . import idle, wire
+
+_board_bytes = 0
+_ballast_bytes = 0
+_app_start = 0
+
+
+def start():
+    """Note what the board's own modules take, before the heap is bound."""
+    global _board_bytes
+    _board_bytes = gc.mem_alloc()
+
+
+def bound():
+    """Note what was taken out of the heap."""
+    global _ballast_bytes, _app_start
+    gc.collect()
+    _app_start = gc.mem_alloc()
+    _ballast_bytes = _app_start - _board_bytes
+
+
+def max_free_block():
+    """Return the largest block that can be had now, in bytes, to within 256: by trying, since no call tells."""
+    low, high = 0, gc.mem_free()
+    while high - low > 256:
+        middle = (low + high) // 2
+        try:
+            bytearray(middle)
+            low = middle
+        except MemoryError:
+            high = middle
+    return low
+
+
+def heap():
+    """Return the heap's figures as JSON members."""
+    gc.collect()
+    free = gc.mem_free()
+    return ',"heap_board_bytes":%d,"heap_free":%d,"heap_used":%d,"max_free_block":%d' % (
+        _board_bytes,
+        free,
+        gc.mem_alloc() - _app_start,
+        max_free_block(),
+    )
+
+
+def _answer(message):
+    slot = idle.clock.slot
+    wire.post(
+        "answer",
+        ',"id":%d,"irq_lost":%d,"flash_ops":%d,"ticks_ms":%d%s'
+        % (message["id"], slot.irq_lost, slot.flash_ops, idle.clock.ticks_ms(), heap()),
+    )
+
+
+def _break(message):
+    raise KeyboardInterrupt
+
+
+wire.operations["query"] = _answer
+wire.operations["break"] = _break
