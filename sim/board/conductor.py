@@ -7,7 +7,8 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * a board is busy (it runs Python), so that its computing takes the time it takes;
 * a socket of a board did something within the last 10 ms of real time, so that a TLS handshake or a broker's answer
   does not time out in virtual time;
-* a board has passed its deadline and has not yet noticed.
+* a board has passed its deadline and has not yet noticed;
+* no board is on.
 
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets have been quiet for 10 ms it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
@@ -163,15 +164,17 @@ class Conductor:
         real = monotonic_us()
         is_slow = self._rate_wanted == 1
         deadlines: list[int] = []
+        is_anyone_there = False
         for slot in self._slots():
             if slot[state_at] == 0:
                 continue
+            is_anyone_there = True
             if slot[state_at] == 1 or (slot[socket_at] and 0 <= diff30(real % RING, slot[socket_at]) < QUIET_US):
                 is_slow = True
             elif slot[has_at]:
                 deadlines.append(slot[deadline_at])
         with self._lock:
-            self._rebase(is_slow, deadlines)
+            self._rebase(is_slow or not is_anyone_there, deadlines)
 
     def _rebase(self, is_slow: bool, deadlines: list[int]) -> None:
         shared = self._shared

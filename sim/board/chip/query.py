@@ -1,6 +1,7 @@
 """What the host may ask: the heap, the counters. `{"op": "query", "id": 7}` is answered by an event of that id."""
 
 import gc
+import sys
 
 from . import idle, wire
 
@@ -24,16 +25,22 @@ def bound():
 
 
 def max_free_block():
-    """Return the largest block that can be had now, in bytes, to within 256: by trying, since no call tells."""
-    low, high = 0, gc.mem_free()
-    while high - low > 256:
+    """Return the largest block that can be had now, in bytes, to within 256: by trying, since no call tells.
+
+    A list is tried because `clear()` gives its memory back at once; what is merely dropped may live on for a while,
+    where the collector finds a stale pointer to it on the C stack.
+    """
+    word = 8 if sys.maxsize > 0x7FFFFFFF else 4
+    low, high = 0, gc.mem_free() // word
+    while high - low > 256 // word:
         middle = (low + high) // 2
         try:
-            bytearray(middle)
+            probe = [None] * middle
+            probe.clear()
             low = middle
         except MemoryError:
             high = middle
-    return low
+    return low * word
 
 
 def heap():

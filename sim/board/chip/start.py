@@ -18,7 +18,6 @@ from . import wire
 from . import wiring as wiring_module
 
 _PATH = ("", ".frozen", "/rom", "/rom/lib", "/lib")
-_SLACK_BYTES = 64
 _SMALLEST_BYTES = 64
 
 
@@ -106,11 +105,15 @@ def _mount(flash, app_rom):
 
 
 def _bind_heap(heap_bytes):
-    """Fill the heap around one free stretch of `heap_bytes`: the application has that much in one piece, and no more."""
+    """Fill the heap around one free stretch of `heap_bytes`: the application has that much in one piece, and no more.
+
+    The stretch is held by a list while the rest is filled; `clear()` gives a list's memory back at once, without the
+    collector, which might still find a stale pointer to it on the C stack.
+    """
     gc.collect()
     gc.collect()
     query_module.start()
-    stretch = bytearray(heap_bytes - _SLACK_BYTES)
+    stretch = [None] * (heap_bytes // (8 if sys.maxsize > 0x7FFFFFFF else 4))
     ballast = None
     size = gc.mem_free()
     while size > _SMALLEST_BYTES:
@@ -118,9 +121,13 @@ def _bind_heap(heap_bytes):
             ballast = (bytearray(size), ballast)
         except MemoryError:
             size = size * 7 // 8
-    stretch = None
+    try:
+        while True:
+            ballast = (ballast,)  # a block each: the smallest holes too
+    except MemoryError:
+        stretch.clear()
     query_module.bound()
-    return stretch or ballast
+    return ballast
 
 
 def _main(ballast):
