@@ -50,7 +50,7 @@ def heap():
     return ',"heap_board_bytes":%d,"heap_free":%d,"heap_used":%d,"max_free_block":%d' % (
         _board_bytes,
         free,
-        gc.mem_alloc() - _app_start,
+        max(0, gc.mem_alloc() - _app_start),
         max_free_block(),
     )
 

@@ -73,7 +73,6 @@ def _start_ticks(clock, rtc):
 def _take_places():
     import tls
 
-    vmachine.idle_, vmachine.idle = vmachine.idle, vmachine.idle_
     places = sys.modules
     places["time"] = vtime
     places["select"] = vselect

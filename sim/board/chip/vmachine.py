@@ -1,6 +1,7 @@
 """`machine` as the ESP32 has it: resets, watchdog, timers, and what machine_*.py and bus_*.py bring."""
 
-from . import idle, irq, layout, machine_rtc
+from . import idle as waiting
+from . import irq, layout, machine_rtc
 from .clock import MASK, add30, diff30
 from .machine_bus import I2C, SPI, UART, SoftI2C
 from .machine_pin import ADC, PWM, Pin, Signal, time_pulse_us
@@ -51,7 +52,7 @@ def reset_cause():
 
 def reset():
     """Reset the chip, at once."""
-    idle.end(layout.EXIT_HARD_RESET)
+    waiting.end(layout.EXIT_HARD_RESET)
 
 
 def soft_reset():
@@ -59,19 +60,19 @@ def soft_reset():
     raise SystemExit
 
 
-def idle_():
+def idle():
     """Let interrupts come."""
-    idle.service()
+    waiting.service()
 
 
 def lightsleep(ms=None):
     """Sleep; everything is kept."""
-    idle.sleep_ms(1 << 28 if ms is None else ms)
+    waiting.sleep_ms(1 << 28 if ms is None else ms)
 
 
 def deepsleep(ms=None):
     """Sleep and start again: the sleep itself takes no time here."""
-    idle.end(layout.EXIT_DEEPSLEEP)
+    waiting.end(layout.EXIT_DEEPSLEEP)
 
 
 def disable_irq():
@@ -96,7 +97,7 @@ class _WdtBite:
         self.timeout_ms = 0
 
     def fire(self):
-        idle.end(layout.EXIT_WDT_RESET)
+        waiting.end(layout.EXIT_WDT_RESET)
 
 
 _bite = _WdtBite()
@@ -111,17 +112,17 @@ class WDT:
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
         _bite.timeout_ms = timeout
-        if _bite not in idle.timers:
-            idle.timers.append(_bite)
+        if _bite not in waiting.timers:
+            waiting.timers.append(_bite)
         self.feed()
 
     def feed(self):
         """Say that all is well for another timeout."""
-        _bite.due30 = add30(idle.clock.world_ms30(), _bite.timeout_ms)
-        slot = idle.clock.slot
+        _bite.due30 = add30(waiting.clock.world_ms30(), _bite.timeout_ms)
+        slot = waiting.clock.slot
         slot.wdt_ms30 = _bite.due30
         slot.wdt_armed = 1
-        idle.reschedule()
+        waiting.reschedule()
 
 
 class Timer:
@@ -146,14 +147,14 @@ class Timer:
         self._mode = mode
         self._callback = callback
         self._period = max(1, int(1000 / freq) if freq > 0 else period)
-        self.due30 = add30(idle.clock.world_ms30(), self._period)
-        idle.timers.append(self)
-        idle.reschedule()
+        self.due30 = add30(waiting.clock.world_ms30(), self._period)
+        waiting.timers.append(self)
+        waiting.reschedule()
 
     def fire(self):
         """Come due (called by the board): schedule the callback."""
         if self._mode == Timer.ONE_SHOT:
-            idle.timers.remove(self)
+            waiting.timers.remove(self)
         else:
             self.due30 = add30(self.due30, self._period)
         if self._callback is not None:
@@ -161,13 +162,13 @@ class Timer:
 
     def deinit(self):
         """Stop."""
-        if self in idle.timers:
-            idle.timers.remove(self)
-            idle.reschedule()
+        if self in waiting.timers:
+            waiting.timers.remove(self)
+            waiting.reschedule()
 
     def value(self):
         """Return ms since the last firing."""
-        return (self._period - diff30(self.due30, idle.clock.world_ms30())) & MASK
+        return (self._period - diff30(self.due30, waiting.clock.world_ms30())) & MASK
 
 
 class Counter:
