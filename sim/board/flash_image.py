@@ -27,7 +27,7 @@ def create(path: Path, blocks: int = BLOCKS) -> None:
     path.write_bytes(b"\xff" * (BLOCK_BYTES * blocks))
 
 
-def _open(path: Path, may_format: bool) -> tuple[LittleFS, bytearray]:
+def _open(path: Path) -> tuple[LittleFS, bytearray]:
     data = bytearray(path.read_bytes())
     fs = LittleFS(
         context=_Image(data),
@@ -40,7 +40,8 @@ def _open(path: Path, may_format: bool) -> tuple[LittleFS, bytearray]:
         lookahead_size=32,
         block_cycles=100,
     )
-    if may_format and data[:64] == b"\xff" * 64:
+    # One of the first two blocks may well be erased: a cut in the middle of a commit leaves it so, and is no loss.
+    if data[: 2 * BLOCK_BYTES] == b"\xff" * (2 * BLOCK_BYTES):
         fs.format()
     fs.mount()
     return fs, data
@@ -48,7 +49,7 @@ def _open(path: Path, may_format: bool) -> tuple[LittleFS, bytearray]:
 
 def install(path: Path, files: Mapping[str, bytes | str]) -> None:
     """Write files into the image, folders made as needed; a blank image is formatted."""
-    fs, data = _open(path, may_format=True)
+    fs, data = _open(path)
     for name, content in files.items():
         name = name.strip("/")
         if "/" in name:
@@ -61,7 +62,7 @@ def install(path: Path, files: Mapping[str, bytes | str]) -> None:
 
 def files(path: Path) -> dict[str, bytes]:
     """Return every file of the image by its path, which begins with a slash."""
-    fs, _ = _open(path, may_format=True)
+    fs, _ = _open(path)
     found: dict[str, bytes] = {}
     for folder, _, names in fs.walk("/"):
         for name in names:
