@@ -109,6 +109,7 @@ class Conductor:
         """Return a board's slot."""
         if not 0 <= number < layout.SLOTS_MAX:
             raise ValueError(f"board number {number}: a street has {layout.SLOTS_MAX} places")
+        self._shared["boards"] = max(self._shared["boards"], number + 1)
         return Words(self._memory, layout.SLOTS_AT + layout.SLOT_BYTES * number, _SLOT)
 
     @property

@@ -21,6 +21,7 @@ CLOCK_FIELDS = (
     "limit_us",  # virtual time stands still this many us after the base, until the next writing
     "wanted",  # the rate while everybody is idle
     "is_jump",  # 1: a lone node owns this clock and jumps to its next deadline
+    "boards",  # how many slots are given out
     "world_s",  # UTC of the virtual world at v_s = 0, seconds since 2000
 )
 

@@ -8,6 +8,7 @@ the prompt: the host is told, time goes on, and a watchdog that was started bite
 import gc
 import sys
 
+import uctypes
 import vfs
 
 from . import clock as clock_module
@@ -25,10 +26,11 @@ def run(settings):
     """Never returns: the process ends by reset, power cut or the host's word."""
     libc.die_with_parent()
     rtc = machine_rtc.attach(libc.map_file(settings["rtc"], layout.RTC_BYTES))
-    clock = clock_module.Clock(libc.map_file(settings["street"], layout.STREET_BYTES), settings["slot"])
+    street = libc.map_file(settings["street"], layout.STREET_BYTES)
+    clock = clock_module.Clock(street, settings["slot"])
     wire.attach(settings["fd"], clock)
     irq.attach(clock.slot)
-    vespnow.attach(settings["radio_fd"], clock, settings["street"])
+    vespnow.attach(settings["radio_fd"], clock, uctypes.bytearray_at(street, layout.STREET_BYTES))
     idle.attach(clock)
     _start_ticks(clock, rtc)
     vmachine.attach(rtc, bytes(int(settings["mac"][at : at + 2], 16) for at in range(0, 12, 2)))

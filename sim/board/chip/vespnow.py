@@ -7,9 +7,10 @@ dropped and counted in stats().
 """
 
 import io
+import struct
 
 from . import idle, irq, layout, libc, wire
-from .clock import add30, diff30, fields
+from .clock import add30, diff30
 
 MAX_DATA_LEN = 250
 KEY_LEN = 16
@@ -19,6 +20,7 @@ MAX_ENCRYPT_PEER_NUM = 6
 
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _HEADER_BYTES = 8
+_MAC_AT = 4 * layout.SLOT_FIELDS.index("mac_high")
 _DEFAULT_BUFFER_BYTES = 526
 _MSG_DONTWAIT = 0x40
 _ERR_NOT_INIT = (-0x3066 - 3, "ESP_ERR_ESPNOW_NOT_INIT")
@@ -26,9 +28,8 @@ _ERR_NOT_FOUND = (-0x3066 - 3 - 2, "ESP_ERR_ESPNOW_NOT_FOUND")
 _ERR_EXIST = (-0x306B, "ESP_ERR_ESPNOW_EXIST")
 
 _fd = -1
-_street = ""
+_street = b""
 _clock = None
-_slots = None
 _address = b""
 _frame = bytearray(12 + MAX_DATA_LEN + 1)
 _sockaddr = bytearray(b"\x02\x00\x00\x00\x7f\x00\x00\x01" + bytes(8))
@@ -38,26 +39,17 @@ _deaf_to = ()
 _radio = None
 
 
-def attach(fd, clock, street_path):
-    """Take the inherited UDP socket; the street is mapped again when the radio is first used."""
+def attach(fd, clock, street):
+    """Take the inherited UDP socket and the street's mapped file."""
     global _fd, _street, _clock, _address, _noise
     _fd = fd
     _clock = clock
-    _street = street_path
+    _street = street
     high, low = clock.slot.mac_high, clock.slot.mac_low
     _address = high.to_bytes(3, "big") + low.to_bytes(3, "big")
     _noise = low & 0xFFFF | 1
     if fd >= 0:
         wire.add_line(fd, _receive)
-
-
-def _map_street():
-    global _slots, _street
-    address = libc.map_file(_street, layout.STREET_BYTES)
-    _slots = [
-        fields(layout.SLOT_FIELDS, address + layout.SLOTS_AT + layout.SLOT_BYTES * number)
-        for number in range(layout.SLOTS_MAX)
-    ]
 
 
 def _set_radio(message):
@@ -86,51 +78,55 @@ def _receive():
         _radio.take(sender, bytes(_frame[12:got]))
 
 
+class _State:
+    """What the one radio keeps."""
+
+    def __init__(self):
+        self.is_active = False
+        self.peers = []
+        self.inbox = []
+        self.used = 0
+        self.buffer_bytes = _DEFAULT_BUFFER_BYTES
+        self.timeout_ms = 300000
+        self.handler = None
+        self.argument = None
+        self.stats = [0, 0, 0, 0, 0]
+        self.peers_table = {}
+
+
 class ESPNow(io.IOBase):
     """The one ESP-NOW interface."""
 
-    def __new__(cls, *arguments):
-        return _radio if _radio is not None and type(_radio) is cls else super().__new__(cls)
-
     def __init__(self):
         global _radio
-        if _radio is self:
-            return
-        self._is_active = False
-        self._peers = []
-        self._inbox = []
-        self._used = 0
-        self._buffer_bytes = _DEFAULT_BUFFER_BYTES
-        self._timeout_ms = 300000
-        self._handler = None
-        self._argument = None
-        self._stats = [0, 0, 0, 0, 0]
-        self.peers_table = {}
+        if _radio is None:
+            self._state = _State()
+        else:
+            self._state = _radio._state  # there is one radio: a second object is the same one
+        self.peers_table = self._state.peers_table
         _radio = self
 
     def active(self, is_active=None):
         """Return or set whether it listens."""
         if is_active is not None:
-            if is_active and _slots is None:
-                _map_street()
-            self._is_active = bool(is_active)
-        return self._is_active
+            self._state.is_active = bool(is_active)
+        return self._state.is_active
 
     def config(self, name=None, **settings):
         """Return or set rxbuf and timeout_ms; rate is accepted."""
         if name == "rxbuf":
-            return self._buffer_bytes
+            return self._state.buffer_bytes
         if name == "timeout_ms":
-            return self._timeout_ms
-        self._buffer_bytes = settings.get("rxbuf", self._buffer_bytes)
-        self._timeout_ms = settings.get("timeout_ms", self._timeout_ms)
+            return self._state.timeout_ms
+        self._state.buffer_bytes = settings.get("rxbuf", self._state.buffer_bytes)
+        self._state.timeout_ms = settings.get("timeout_ms", self._state.timeout_ms)
         return None
 
     def set_pmk(self, key):
         """Accept the key: nothing is encrypted here."""
 
     def _check(self):
-        if not self._is_active:
+        if not self._state.is_active:
             raise OSError(*_ERR_NOT_INIT)
 
     def add_peer(self, mac, *arguments, **settings):
@@ -139,26 +135,26 @@ class ESPNow(io.IOBase):
         mac = bytes(mac)
         if len(mac) != ADDR_LEN:
             raise ValueError("ESPNow: bytes or bytearray wrong length")
-        if mac in self._peers:
+        if mac in self._state.peers:
             raise OSError(*_ERR_EXIST)
-        if len(self._peers) >= MAX_TOTAL_PEER_NUM:
+        if len(self._state.peers) >= MAX_TOTAL_PEER_NUM:
             raise OSError(-0x306C, "ESP_ERR_ESPNOW_FULL")
-        self._peers.append(mac)
+        self._state.peers.append(mac)
 
     def del_peer(self, mac):
         """Forget an address."""
         self._check()
-        if bytes(mac) not in self._peers:
+        if bytes(mac) not in self._state.peers:
             raise OSError(*_ERR_NOT_FOUND)
-        self._peers.remove(bytes(mac))
+        self._state.peers.remove(bytes(mac))
 
     def get_peers(self):
         """Return a tuple of (mac, lmk, channel, ifidx, encrypt)."""
-        return tuple((mac, b"", 0, 0, False) for mac in self._peers)
+        return tuple((mac, b"", 0, 0, False) for mac in self._state.peers)
 
     def peer_count(self):
         """Return (peers, encrypted peers)."""
-        return len(self._peers), 0
+        return len(self._state.peers), 0
 
     def send(self, mac, message=None, sync=True):
         """Send to a peer, or to all peers where `mac` is None; return whether it was acknowledged."""
@@ -171,22 +167,22 @@ class ESPNow(io.IOBase):
             raise ValueError("buffer length out of range")
         if mac is None:
             heard = True
-            for peer in self._peers:
+            for peer in self._state.peers:
                 heard = self._send(peer, message) and heard
             return heard
-        if bytes(mac) not in self._peers:
+        if bytes(mac) not in self._state.peers:
             raise OSError(*_ERR_NOT_FOUND)
         return self._send(bytes(mac), message)
 
     def _send(self, mac, message):
         frame = mac + _address + bytes(message)
         heard = mac == _BROADCAST
-        self._stats[0] += 1
-        for slot in _slots:
-            port = slot.radio_port
-            if not port or not slot.state:
+        self._state.stats[0] += 1
+        for number in range(_clock.shared.boards):
+            at = layout.SLOTS_AT + layout.SLOT_BYTES * number
+            high, low, port = struct.unpack_from("<III", _street, at + _MAC_AT)
+            if not port or not _street[at]:
                 continue
-            high, low = slot.mac_high, slot.mac_low
             address = high.to_bytes(3, "big") + low.to_bytes(3, "big")
             if address == _address or (mac != _BROADCAST and address != mac):
                 continue
@@ -195,42 +191,42 @@ class ESPNow(io.IOBase):
             libc.sendto(_fd, frame, len(frame), _MSG_DONTWAIT, _sockaddr, len(_sockaddr))
             heard = True
         _clock.touch_socket()
-        self._stats[1 if heard else 2] += 1
+        self._state.stats[1 if heard else 2] += 1
         return heard
 
     def take(self, sender, message):
         """Receive a frame (called by the board)."""
-        if not self._is_active:
+        if not self._state.is_active:
             return
         size = len(message) + _HEADER_BYTES
-        if self._used + size > self._buffer_bytes:
-            self._stats[4] += 1
+        if self._state.used + size > self._state.buffer_bytes:
+            self._state.stats[4] += 1
             return
-        self._inbox.append((sender, message))
-        self._used += size
-        self._stats[3] += 1
+        self._state.inbox.append((sender, message))
+        self._state.used += size
+        self._state.stats[3] += 1
         self.peers_table[sender] = [-60, idle.clock.ticks_ms()]
-        if self._handler is not None:
-            irq.put(self._handler, self if self._argument is None else self._argument)
+        if self._state.handler is not None:
+            irq.put(self._state.handler, self if self._state.argument is None else self._state.argument)
 
     def any(self):
         """Tell whether a frame waits."""
         idle.glance()
-        return bool(self._inbox)
+        return bool(self._state.inbox)
 
     def recv(self, timeout_ms=None):
         """Return (mac, message), or (None, None) after the timeout."""
         self._check()
-        timeout_ms = self._timeout_ms if timeout_ms is None else timeout_ms
+        timeout_ms = self._state.timeout_ms if timeout_ms is None else timeout_ms
         until30 = add30(idle.clock.world_ms30(), timeout_ms)
         idle.service()
-        while not self._inbox:
+        while not self._state.inbox:
             left = diff30(until30, idle.clock.world_ms30())
             if left <= 0:
                 return None, None
             idle.nap(left)
-        sender, message = self._inbox.pop(0)
-        self._used -= len(message) + _HEADER_BYTES
+        sender, message = self._state.inbox.pop(0)
+        self._state.used -= len(message) + _HEADER_BYTES
         return sender, message
 
     def irecv(self, timeout_ms=None):
@@ -255,17 +251,17 @@ class ESPNow(io.IOBase):
 
     def irq(self, handler, argument=None):
         """Call `handler(argument or self)` when a frame comes, scheduled."""
-        self._handler = handler
-        self._argument = argument
+        self._state.handler = handler
+        self._state.argument = argument
 
     def stats(self):
         """Return (sent, acknowledged, not acknowledged, received, dropped)."""
-        return tuple(self._stats)
+        return tuple(self._state.stats)
 
     def ioctl(self, request, argument):
         """Answer a poll."""
         if request == 3:
-            return (argument & 1 if self._inbox else 0) | (argument & 4)
+            return (argument & 1 if self._state.inbox else 0) | (argument & 4)
         return 0
 
     def __iter__(self):
@@ -280,7 +276,7 @@ class AIOESPNow(ESPNow):
 
     async def arecv(self):
         """Return (mac, message) when there is one."""
-        while not self._inbox:
+        while not self._state.inbox:
             await _Readable(self)
         return self.recv(0)
 
