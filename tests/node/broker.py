@@ -93,6 +93,14 @@ class Broker:
             self.process.wait(STOP_S)
             self.process = None
 
+    def settle(self) -> None:
+        """Wait until it has saved what it has acknowledged: mosquitto saves a moment after its PUBACK."""
+        until = time.monotonic() + START_S
+        while "Saving in-memory" not in self.log().splitlines()[-1]:
+            assert time.monotonic() < until, self.log()[-2000:]
+            time.sleep(0.02)
+        time.sleep(0.1)
+
     def reload(self) -> None:
         """Have it read its ACL file and certificates again."""
         assert self.process
