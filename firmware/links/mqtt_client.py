@@ -53,7 +53,8 @@ class MqttClient:
     retain)``: called within a turn; it must return soon (a few ms), and copy ``payload`` (a memoryview) if it keeps it.
     A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message that kills its reader must not
     come back for ever. ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``:
-    QoS 1 messages under way; ``connack_ms``, ``ping_ms``: how long an answer may take.
+    QoS 1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer
+    may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -75,6 +76,7 @@ class MqttClient:
         send_max=2048,
         inflight_max=4,
         idle_ms=50,
+        handshake_ms=_HANDSHAKE_MS,
         connack_ms=_CONNACK_MS,
         ping_ms=_PING_MS,
     ):
@@ -100,6 +102,7 @@ class MqttClient:
         self._inflight_max = inflight_max
         self._last_id = 0
         self._idle_ms = idle_ms
+        self._handshake_ms = handshake_ms
         self._connack_ms = connack_ms
         self._ping_ms = ping_ms
         self._pause_ms = 1
@@ -119,7 +122,7 @@ class MqttClient:
     async def connect(self, is_clean=False):
         """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
 
-        Bounded by 10 s for TCP, 15 s for TLS, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is closed. What was under way with
+        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is closed. What was under way with
         QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
         """
         self.close()
@@ -157,7 +160,7 @@ class MqttClient:
             moved = self._write()
             if moved or not self._out_end:
                 continue
-            if ticks_diff(ticks_ms(), start) > _HANDSHAKE_MS:
+            if ticks_diff(ticks_ms(), start) > self._handshake_ms:
                 raise LinkLost("timeout handshake")
             await sleep_ms(2)
         if self._has_tls:

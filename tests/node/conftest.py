@@ -17,8 +17,8 @@ def mosquitto(tmp_path: Path) -> Iterator[Callable[..., Broker]]:
     """Call it with lines of mosquitto.conf: a broker is started, and killed at the end of the test."""
     brokers: list[Broker] = []
 
-    def start(lines: Sequence[str] = ("allow_anonymous true",)) -> Broker:
-        brokers.append(Broker(require_mosquitto(), tmp_path / f"broker{len(brokers)}", lines))
+    def start(lines: Sequence[str] = ("allow_anonymous true",), has_tls13: bool = False) -> Broker:
+        brokers.append(Broker(require_mosquitto(), tmp_path / f"broker{len(brokers)}", lines, has_tls13))
         return brokers[-1].start()
 
     yield start
