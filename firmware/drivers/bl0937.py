@@ -28,6 +28,7 @@ _CF1_MAX_HZ = const(8000)
 
 _RING = 0x3FFFFFFF
 _WINDOW_MIN_MS = const(500)
+_VOLTAGE_MAX_DV = const(4000)
 _ONE_PPM = const(1000000)
 
 
@@ -38,6 +39,7 @@ class Bl0937:
     wraps (15 bits hold 8 s of CF1 at most), 0x3FFFFFFF else. ``shunt_uohm``: the shunt in micro-ohm; ``upper_kohm``,
     ``lower_ohm``: the divider.
     ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections from `calibrated_ppm`, 1,000,000 for none.
+    ``power_max_w`` (1 … 10000): more than that is noise; so is more than 400 V.
 
     After `read`: ``power_mw``, ``voltage_dv``, ``current_ma``, ``power_factor_permille`` (each `UNKNOWN` until it was
     measured: voltage and current alternate, and the window after each change of SEL is thrown away), ``energy_wh`` and
@@ -58,6 +60,7 @@ class Bl0937:
         power_ppm=_ONE_PPM,
         voltage_ppm=_ONE_PPM,
         current_ppm=_ONE_PPM,
+        power_max_w=1000,
         name="bl0937",
     ):
         if part not in (BL0937, HLW8012):
@@ -67,6 +70,8 @@ class Bl0937:
         for ppm in (power_ppm, voltage_ppm, current_ppm):
             if not 500000 <= ppm <= 2000000:
                 raise OutOfRange(name, "correction is 500000 to 2000000 ppm")
+        if not 1 <= power_max_w <= 10000:
+            raise OutOfRange(name, "power_max_w is 1 to 10000")
         self.power_mw = UNKNOWN
         self.voltage_dv = UNKNOWN
         self.current_ma = UNKNOWN
@@ -79,6 +84,7 @@ class Bl0937:
         self._ticks_ms = ticks_ms
         self._ring = counter_ring
         self._name = name
+        self._power_max_mw = power_max_w * 1000
         # What one pulse is worth, worked out once; these numbers and the products below may pass 30 bits.
         vref_uv = _VREF_UV[part]
         ratio_e3 = (upper_kohm * 1000 + lower_ohm) * 1000 // lower_ohm
@@ -100,7 +106,8 @@ class Bl0937:
         """Measure the window since the last call (0.5 s at least, 10 s are good); fill the attributes, return power_mw.
 
         Called too early it returns the last power and changes nothing. Blocks not at all. Raises `BadAnswer` for
-        more pulses than the part can give, `NoAnswer` for a voltage output without any pulse.
+        more pulses than the part can give, `NoAnswer` for a voltage output without any pulse. (A part that falls
+        silent while CF1 is current gives 0 mW first, for three readings at most.)
         """
         now_ms = self._ticks_ms()
         window_ms = (now_ms - self._since_ms) & _RING
@@ -119,21 +126,31 @@ class Bl0937:
             self._is_settling = True
             raise BadAnswer(self._name, "more pulses than possible")
         uj = pulses * self._uj
+        if uj // window_ms > self._power_max_mw:
+            self._is_settling = True
+            raise BadAnswer(self._name, "more than power_max_w")
+        if self._cf1 is not None and self._is_voltage and not self._is_settling:
+            self._check_voltage(cf1_pulses, cf1_pulses * self._uvs // window_ms // 100)
         self._add_energy(uj)
         self.power_mw = uj // window_ms
         if self._cf1 is not None:
             self._read_cf1(cf1_pulses, window_ms)
         return self.power_mw
 
+    def _check_voltage(self, pulses, voltage_dv):
+        if pulses == 0:
+            # SEL stays: the next window with a pulse says that it lives.
+            self.voltage_dv = UNKNOWN
+            self.power_factor_permille = UNKNOWN
+            raise NoAnswer(self._name, "no voltage pulses")
+        if voltage_dv > _VOLTAGE_MAX_DV:
+            raise BadAnswer(self._name, "more than 400 V")
+
     def _read_cf1(self, pulses, window_ms):
         if self._is_settling:
             self._is_settling = False
             return
         if self._is_voltage:
-            if pulses == 0:
-                self.voltage_dv = UNKNOWN
-                self._select(False)
-                raise NoAnswer(self._name, "no voltage pulses")
             self.voltage_dv = pulses * self._uvs // window_ms // 100
         else:
             self.current_ma = pulses * self._uas // window_ms

@@ -94,6 +94,9 @@ class Ds18b20:
             self._scratchpad[i] = self._wire.readbyte()
         if crc8(self._scratchpad, 8) != 0:
             raise BadAnswer(self._name, "bad CRC of ROM: noise, or two devices")
+        if self._scratchpad[0] == 0:
+            # Eight zeros have a good CRC, and a wire that is always low looks like a presence pulse.
+            raise BadAnswer(self._name, "shorted")
         if self._scratchpad[0] != _FAMILY:
             raise WrongDevice(self._name, "family 0x%02x, not 0x28" % self._scratchpad[0])
 

@@ -232,7 +232,7 @@ def make_nmea(clock):
 def make_presence(clock):
     """Return model, driver and what reads it."""
     model = PresencePinModel()
-    driver = PresenceInput(model.pin, told.append, stretch_ms=500, storm_per_s=10, ticks_ms=clock.ticks_ms)
+    driver = PresenceInput(model.pin, told.append, stretch_ms=500, storm_per_s=6, ticks_ms=clock.ticks_ms)
 
     def read():
         driver.poll()
