@@ -198,7 +198,7 @@ class NmeaGnss:
         minutes_e6 = self._fixed(field, 2, 6)
         self._begins[field] = at
         letter = self._letter(field + 1)
-        if degrees < 0 or not 0 <= minutes_e6 < 60000000 or letter not in (positive, negative):
+        if degrees < 0 or not 0 <= minutes_e6 < 60000000 or (letter != positive and letter != negative):
             return UNKNOWN_UDEG
         udeg = degrees * 1000000 + (minutes_e6 + 30) // 60
         if udeg > limit:

@@ -25,8 +25,8 @@ from sim.board.chips.analogue import DividerModel, VoltageModel
 from sim.board.chips.bh1750 import Bh1750Model
 from sim.board.chips.bl0937 import Bl0937Model
 from sim.board.chips.buses import FAULTS, AdcInput, I2CBus, OneWireBus, PinLine, UartLine
-from sim.board.chips.ds3231 import Ds3231Model
 from sim.board.chips.ds18b20 import Ds18b20Model
+from sim.board.chips.ds3231 import Ds3231Model
 from sim.board.chips.ld2410 import Ld2410Model
 from sim.board.chips.lis3dh import Lis3dhModel
 from sim.board.chips.nmea_gnss import NmeaGnssModel

@@ -130,7 +130,7 @@ def test_calibration() -> None:
 
 
 def test_pulse_pin_masks_a_storm() -> None:
-    """reliability.md, fault row 12: kHz edges starve the processor; the interrupt counts, and is masked for a second."""
+    """reliability.md, fault row 12: kHz edges starve the processor; the interrupt counts, then is masked for 1 s."""
     ticks = Ticks()
     pin = PinLine()
     counter = PulsePin(pin, ticks, storm_per_s=50)

@@ -224,7 +224,7 @@ def test_ld2410_left_in_configuration_is_rescued() -> None:
 
 @given(st.binary(max_size=200))
 def test_ld2410_finds_its_way_after_anything(noise: bytes) -> None:
-    """After any bytes, at most the frame's own bound of them hides a report: six reports suffice, and the last counts."""
+    """After any bytes, at most a frame's bound of them hides a report: six reports suffice, and the last counts."""
     radar, _ = radar_with(noise + BASIC * 6)
     assert radar.reports >= 3
     assert (radar.presence, radar.still_energy) == (1, 59)
@@ -268,8 +268,18 @@ def test_ld2410_implausible_reports_change_nothing() -> None:
 @pytest.mark.parametrize(
     ("raw", "dc"),
     # Datasheet, table 1 (+85 °C: below).
-    [(0x07D0, 1250), (0x0191, 251), (0x00A2, 101), (0x0008, 5), (0, 0), (0xFFF8, -5), (0xFF5E, -101), (0xFE6F, -251), (0xFC90, -550)],
-)  # fmt: skip
+    [
+        (0x07D0, 1250),
+        (0x0191, 251),
+        (0x00A2, 101),
+        (0x0008, 5),
+        (0x0000, 0),
+        (0xFFF8, -5),
+        (0xFF5E, -101),
+        (0xFE6F, -251),
+        (0xFC90, -550),
+    ],
+)
 def test_ds18b20_table_of_the_datasheet(raw: int, dc: int) -> None:
     """The datasheet's own temperatures, in tenths to the nearest."""
     model, thermometer = bench_thermometer()
