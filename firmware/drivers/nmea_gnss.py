@@ -34,6 +34,9 @@ class NmeaGnss:
     ``longitude_udeg`` in millionths of a degree, north and east positive (`UNKNOWN_UDEG` without one). From GGA:
     ``quality`` (0 none, 1 GPS, 2 differential, 4, 5 RTK), ``satellites``, ``hdop_e2``. ``fixes`` counts sentences that
     set time and position; ``errors`` those refused for check sum or content. A refused one changes nothing else.
+
+    Some receivers are a few seconds off UTC until they have heard the leap seconds (12.5 min of sky at most): the
+    caller's clock rules, which want two reports or a small step, have the last word.
     """
 
     def __init__(self, uart, build_day, name="nmea_gnss"):

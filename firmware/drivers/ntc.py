@@ -26,8 +26,8 @@ class Ntc:
 
     ``is_to_ground``: the thermistor lies between input and ground, else between supply and input. ``curve``: instead of
     beta (empty), microvolts (rising) and tenths of °C in turns. ``adc_max_uv``: above this the input tells nothing (an
-    ESP32's ends near 3.1 V, below its supply), so that an open wire is not taken for a cold night; 100 °C must lie below
-    it.
+    ESP32's ends near 3.1 V, below its supply), so that an open wire is not taken for a cold night; 100 °C must lie
+    below it.
     ``temperature_dc``: the last good reading, `UNKNOWN_DC` before the first. Readings beyond -40 … 140 °C, the ends of
     the curve or ``adc_max_uv`` are a broken or shorted thermistor.
     """

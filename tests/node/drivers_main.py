@@ -263,11 +263,19 @@ def parse_noise():
     """Feed both parsers a fixed sequence of noise with sentences and reports in it."""
     radar = Ld2410Model()
     gnss = NmeaGnssModel()
-    for seed in range(20):
-        radar.state = seed % 4
-        radar.distance_cm = seed
-        noise = bytes([gnss.chance(256) for _ in range(seed * 3)])
+    for case in range(60):
+        radar.state = case % 4
+        radar.distance_cm = case
+        radar.is_engineering = case % 3 == 0
+        noise = bytes([gnss.chance(256) for _ in range(case)])
         print("fuzz", fuzz_ld2410(noise + radar.report() * 6), fuzz_nmea(noise + gnss.sentences() + noise))
+        # One to three bytes of good messages changed.
+        frames = bytearray(radar.report() * 3)
+        lines = bytearray(gnss.sentences())
+        for _ in range(1 + case % 3):
+            frames[gnss.chance(len(frames))] = gnss.chance(256)
+            lines[gnss.chance(len(lines))] = gnss.chance(256)
+        print("torn", fuzz_ld2410(frames), fuzz_nmea(lines))
 
 
 def main(wanted):

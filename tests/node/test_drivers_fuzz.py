@@ -45,7 +45,7 @@ def mutate(rng: random.Random, data: bytes) -> bytes:
 
 
 def run_fuzz(seed: int, count: int) -> tuple[int, int, int]:
-    """Feed ``count`` inputs to each parser; return how many reports and fixes came of them, and fixes that are wrong."""
+    """Feed ``count`` inputs to each parser; return how many reports and fixes came of them, and wrong fixes."""
     rng = random.Random(seed)
     radar, receiver = Ld2410Model(), NmeaGnssModel()
     reports = fixes = lies = 0

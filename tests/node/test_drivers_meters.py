@@ -252,3 +252,24 @@ def test_ade7953_refuses_another_part() -> None:
     model.fault = "wrong_id"
     with pytest.raises(WrongDevice):
         Ade7953(I2CBus([model])).read()
+
+
+def test_ade7953_noise_gives_no_energy() -> None:
+    """I2C has no check sum: a flipped bit where reading clears would be kilowatt-hours from nowhere."""
+    model, meter = ade_meter()
+    feed(model, 230, 0.4, 0.95)
+    bus_read = model.read
+    torn = []
+
+    def read(count: int) -> bytes:
+        data = bus_read(count)
+        if model.pointer == 0x31E and not torn:
+            torn.append(data)
+            return bytes((data[0], data[1] ^ 0x40, data[2], data[3]))
+        return data
+
+    model.read = read  # type: ignore[method-assign]
+    model.tick(10_000)
+    meter.read()
+    assert torn
+    assert meter.energy_mj == pytest.approx(874_000, rel=0.002)
