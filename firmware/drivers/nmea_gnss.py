@@ -20,7 +20,7 @@ _ALIVE_MS = const(5000)
 _CHUNK = const(64)
 _CHUNKS_A_POLL = const(16)
 _ROLLOVER_DAYS = const(7168)
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 
 # Modes of RMC that are no fix: dead reckoning by estimate, typed in by hand, not valid, simulated.
 _NO_FIX_MODES = b"EMNS"

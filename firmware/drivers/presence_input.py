@@ -12,7 +12,7 @@ try:
 except ImportError:  # CPython: whoever tests there brings his own
     _chip_ticks_ms = None
 
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 _MASK_MS = const(1000)
 _WINDOW_MS = const(1000)
 

@@ -103,6 +103,29 @@ def test_pulse_meter_refuses_noise() -> None:
     assert meter.energy_wh == meter.energy_mj == 0
 
 
+def test_pulse_meter_behind_a_transistor() -> None:
+    """Some boards drive SEL through a transistor: volts read as amperes is a meter that convicts the wrong lamp."""
+
+    class Inverted(PinLine):
+        def __init__(self, pin: PinLine) -> None:
+            super().__init__()
+            self.pin = pin
+
+        def value(self, level: int | None = None) -> int | None:
+            self.pin.value(1 - (level or 0))
+            return None
+
+    ticks = Ticks()
+    model = Bl0937Model()
+    model.current_ma = 400
+    meter = Bl0937(model.cf, model.cf1, Inverted(model.sel), ticks, is_sel_inverted=True)
+    for _ in range(6):
+        pass_time(model, ticks, 10_000)
+        meter.read()
+    assert meter.voltage_dv == pytest.approx(2300, abs=2)
+    assert meter.current_ma == pytest.approx(400, abs=3)
+
+
 def test_pulse_meter_asked_too_soon_changes_nothing() -> None:
     """Two callers must not halve each other's windows."""
     model, meter, ticks = pulse_meter()
