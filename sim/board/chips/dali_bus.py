@@ -203,7 +203,7 @@ class DaliBus:
             if self.rx.handler is not None and self.fault not in ("stuck", "open"):
                 self.rx.handler(self.rx)
         self.now_us = max(self.now_us, now_us)
-        self._lows = [low for low in self._lows if low[1] > now_us - 50000]
+        self._lows = [low for low in self._lows if low[1] > now_us - 100000]
         self._watch()
 
     def tick(self, now_ms: int) -> None:
@@ -224,7 +224,9 @@ class DaliBus:
 
     def _heard(self) -> None:
         """A frame is over: every gear hears it, and answers are laid on the bus."""
-        frame = sampled(self._sent, 16)
+        # Whoever spoke into the frame is part of what gear hears.
+        begin, end = self._sent[0][0], self._sent[-1][1] + _STOP_US
+        frame = sampled([low for low in self._lows if low[1] > begin and low[0] < end], 16)
         if self.fault == "chatter":
             self._chatter()
         if frame < 0:
