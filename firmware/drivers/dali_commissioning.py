@@ -2,7 +2,7 @@
 
 The gear draws 24-bit random addresses. A search address is narrowed bit by bit: whoever's is not above it says yes to
 COMPARE, several at once. The lowest one found is given a short address, withdrawn, and the search goes on. It takes
-about 2.2 s a gear (64 in 141 s on the bus double). The lamps stay as they are all the while.
+about 2.4 s a gear (64 in 149 s on the bus double). The lamps stay as they are all the while.
 
 Two that drew the same number (1 in 8000 for 64 gears) get the same short address, and often answer so much alike that
 nothing shows. So all draw once more at the end: now twins differ, their random addresses collide when read, they lose
