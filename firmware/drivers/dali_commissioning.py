@@ -81,7 +81,7 @@ def commission(everything=False):
     else:
         taken = yield from present()
     free = [short for short in range(GEARS_MAX) if short not in taken]
-    given = []
+    given: list = []
     is_settled = False
     most = 0
     idle_rounds = 0
@@ -208,7 +208,7 @@ def _lowest(search):
 
 def _find_twins(given):
     """Return the short addresses that two or more gears share: all draw again, then twins differ."""
-    twins = []
+    twins: list = []
     if not given:
         return twins
     for _ in range(2):

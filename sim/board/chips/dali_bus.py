@@ -105,6 +105,10 @@ class Rmt:
         return self._bus.now_us >= self._bus.busy_until_us
 
 
+def nobody(pin: object) -> None:
+    """Hear nothing: the handler until there is one."""
+
+
 class RxPin:
     """The part of machine.Pin that the driver uses."""
 
@@ -114,7 +118,7 @@ class RxPin:
 
     def __init__(self, bus: "DaliBus") -> None:
         self._bus = bus
-        self.handler = None
+        self.handler = nobody
 
     def value(self) -> int:
         """Return the bus level now."""
@@ -200,7 +204,7 @@ class DaliBus:
             self._edges.pop(0)
             late_us = self.chance(self.jitter_us + 1) if self.jitter_us else 0
             self.now_us = max(self.now_us, edge_us + late_us)
-            if self.rx.handler is not None and self.fault not in ("stuck", "open"):
+            if self.fault not in ("stuck", "open"):
                 self.rx.handler(self.rx)
         self.now_us = max(self.now_us, now_us)
         self._lows = [low for low in self._lows if low[1] > now_us - 100000]
