@@ -136,13 +136,16 @@ def _address_all(free, given):
             return True
         if found == CORRUPT:
             return False
-        has = CORRUPT
+        has = NOTHING
         for _ in range(TRIES):
             has = yield QUERY_SHORT_ADDRESS | ANSWER
             if has >= 0:
                 break
-        if has < 0:
+        if has == CORRUPT:
             return False
+        if has == NOTHING:
+            # Gear that does not tell: a double address, if it comes to that, is found at the end.
+            has = MASK
         if has != MASK and has >> 1 in given:
             # It did not hear that it shall withdraw.
             yield WITHDRAW

@@ -19,6 +19,7 @@ _STOP_US = 2400
 _ANSWER_US = (5500, 10500)
 _LATE_US = 15500
 _BUS_FAILURE_MS = 550
+_KEPT_US = 25000
 
 
 def half_bits(value: int, bits: int) -> list:
@@ -207,7 +208,6 @@ class DaliBus:
             if self.fault not in ("stuck", "open"):
                 self.rx.handler(self.rx)
         self.now_us = max(self.now_us, now_us)
-        self._lows = [low for low in self._lows if low[1] > now_us - 100000]
         self._watch()
 
     def tick(self, now_ms: int) -> None:
@@ -271,7 +271,8 @@ class DaliBus:
             start = end
 
     def _pull(self, lows: list) -> None:
-        self._lows = merged(self._lows + lows)
+        # What is older than a frame and its stop condition concerns nobody.
+        self._lows = merged([low for low in self._lows if low[1] > self.now_us - _KEPT_US] + lows)
         edges: list = []
         for low in self._lows:
             edges += [low[0], low[1]]
