@@ -5,8 +5,8 @@ Source: ADE7953 datasheet Rev. C: I2C (0x38, register numbers of 16 bits, high b
 0.5 V peak at gain 1 gives 9,032,007 in the rms and 4,862,401 in the power registers, and energy grows by 206.9 kHz
 there; PFA is a signed fraction of 2^15; no-load thresholds in 0x303 … 0x305.
 
-The energy register clears when it is read (LCYCMODE.RSTREAD), so a reading that is lost on the wire is lost for ever:
-at most one period's energy, and never counted twice.
+The energy register clears when it is read (LCYCMODE.RSTREAD); LAST_RWDATA (0x3FF, "communication verification") holds
+what the chip gave, and is read after it. What is lost all the same is at most one period's energy; none counts twice.
 """
 
 from ..control.compat import const
@@ -26,6 +26,7 @@ _IRMSA = const(0x31A)
 _VRMS = const(0x31C)
 _AENERGYA = const(0x31E)
 _AIGAIN = const(0x380)
+_LAST_DATA = const(0x3FF)
 
 _AIGAIN_DEFAULT = const(0x400000)
 # CONFIG after reset is 0x8004: bit 15 says that the kind of bus is not locked yet; we clear it, so it betrays a reset.
@@ -135,9 +136,7 @@ class Ade7953:
         power = (-watt if watt < 0 else watt) * self._full_mw // _POWER_FULL_SCALE
         if power > self._power_max_mw:
             raise BadAnswer(self._name, "more than power_max_w")
-        energy = self._signed(_AENERGYA, self._four)
-        if not -16777216 < energy < 16777216:
-            raise BadAnswer(self._name, "energy beyond 24 bits")
+        energy = self._read_energy()
         self.voltage_dv = (vrms * self._full_mv // _RMS_FULL_SCALE + 50) // 100
         self.current_ma = irms * self._full_ma // _RMS_FULL_SCALE
         self.power_mw = -power if watt < 0 else power
@@ -150,6 +149,16 @@ class Ade7953:
         self.energy_wh += mj // 3600000
         self.energy_mj = mj % 3600000
         return self.power_mw
+
+    def _read_energy(self):
+        # Reading clears the register, so the chip is asked what it gave: noise may neither take nor give energy.
+        energy = self._signed(_AENERGYA, self._four)
+        again = self._signed(_LAST_DATA, self._four)
+        if energy != again:
+            energy = self._signed(_LAST_DATA, self._four)
+        if energy != again or not -16777216 < energy < 16777216:
+            raise BadAnswer(self._name, "energy does not read twice alike")
+        return energy
 
     def _start(self):
         # AIGAIN is never written by us: after any reset and in any use of ours it has its default.

@@ -26,7 +26,7 @@ _CURRENT_DIVISOR = (94638, 167766)
 _CF_MAX_HZ = const(20000)
 _CF1_MAX_HZ = const(8000)
 
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 _WINDOW_MIN_MS = const(500)
 _VOLTAGE_MAX_DV = const(4000)
 _ONE_PPM = const(1000000)
@@ -38,6 +38,7 @@ class Bl0937:
     ``cf1`` and ``sel`` may be None: then there is power and energy only. ``counter_ring``: 2^n - 1 of a counter that
     wraps (15 bits hold 8 s of CF1 at most), 0x3FFFFFFF else. ``shunt_uohm``: the shunt in micro-ohm; ``upper_kohm``,
     ``lower_ohm``: the divider.
+    ``is_sel_inverted``: a transistor drives SEL (as on Sonoff's POW), so that the pin's high is its low.
     ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections from `calibrated_ppm`, 1,000,000 for none.
     ``power_max_w`` (1 … 10000): more than that is noise; so is more than 400 V.
 
@@ -53,6 +54,7 @@ class Bl0937:
         sel,
         ticks_ms,
         part=BL0937,
+        is_sel_inverted=False,
         counter_ring=_RING,
         shunt_uohm=1000,
         upper_kohm=1980,
@@ -81,6 +83,7 @@ class Bl0937:
         self._cf = cf
         self._cf1 = cf1
         self._sel = sel
+        self._is_sel_inverted = is_sel_inverted
         self._ticks_ms = ticks_ms
         self._ring = counter_ring
         self._name = name
@@ -99,7 +102,7 @@ class Bl0937:
         self._is_voltage = True
         self._is_settling = True
         if cf1 is not None:
-            sel.value(1)
+            sel.value(0 if is_sel_inverted else 1)
             self._cf1_count = cf1.value()
 
     def read(self):
@@ -166,7 +169,7 @@ class Bl0937:
     def _select(self, is_voltage):
         self._is_voltage = is_voltage
         self._is_settling = True
-        self._sel.value(1 if is_voltage else 0)
+        self._sel.value(1 if is_voltage != self._is_sel_inverted else 0)
 
     def _add_energy(self, uj):
         uj += self._rest_uj

@@ -67,15 +67,15 @@ def edges(pin, clock):
     for _ in range(300):
         pin.drive(1)
         pin.drive(0)
-        clock.ms = (clock.ms + 3) & 0x3FFFFFFF
+        clock.ms = clock.ms + 3 if clock.ms < 0x3FFFFFF0 else 0
 
 
-def guarded(name, what, *arguments):
+def guarded(name, what):
     """Run ``what`` under the heap lock and say how it went."""
     what_went = "clean"
     heap_lock()
     try:
-        what(*arguments)
+        what()
     except MemoryError:
         what_went = "ALLOCATED"
     heap_unlock()
@@ -87,11 +87,11 @@ def main():
     clock = Clock()
     pin = PinLine()
     sensor = PresenceInput(pin, ignore, debounce_ms=5, stretch_ms=10, ticks_ms=clock.ticks_ms)
-    guarded("presence_input", edges, pin, clock)
+    guarded("presence_input", lambda: edges(pin, clock))
     guarded("presence_input.poll", sensor.poll)
-    pin = PinLine()
-    PulsePin(pin, clock.ticks_ms)
-    guarded("pulse_pin", edges, pin, clock)
+    other = PinLine()
+    PulsePin(other, clock.ticks_ms)
+    guarded("pulse_pin", lambda: edges(other, clock))
     model = Ld2410Model()
     data = b""
     for state in range(4):
@@ -99,10 +99,10 @@ def main():
         model.is_engineering = state == 2
         data += model.report() + b"\xf4\xf3\x00noise"
     radar = Ld2410(Wire(data), ignore)
-    guarded("ld2410", radar.poll, 5)
+    guarded("ld2410", lambda: radar.poll(5))
     print(radar.reports, radar.presence)
     receiver = NmeaGnss(Wire(NmeaGnssModel().sentences() * 3), 9497)
-    guarded("nmea_gnss", receiver.poll, 5)
+    guarded("nmea_gnss", lambda: receiver.poll(5))
     print(receiver.fixes, receiver.day)
 
 

@@ -103,6 +103,29 @@ def test_pulse_meter_refuses_noise() -> None:
     assert meter.energy_wh == meter.energy_mj == 0
 
 
+def test_pulse_meter_behind_a_transistor() -> None:
+    """Some boards drive SEL through a transistor: volts read as amperes is a meter that convicts the wrong lamp."""
+
+    class Inverted(PinLine):
+        def __init__(self, pin: PinLine) -> None:
+            super().__init__()
+            self.pin = pin
+
+        def value(self, level: int | None = None) -> int | None:
+            self.pin.value(1 - (level or 0))
+            return None
+
+    ticks = Ticks()
+    model = Bl0937Model()
+    model.current_ma = 400
+    meter = Bl0937(model.cf, model.cf1, Inverted(model.sel), ticks, is_sel_inverted=True)
+    for _ in range(6):
+        pass_time(model, ticks, 10_000)
+        meter.read()
+    assert meter.voltage_dv == pytest.approx(2300, abs=2)
+    assert meter.current_ma == pytest.approx(400, abs=3)
+
+
 def test_pulse_meter_asked_too_soon_changes_nothing() -> None:
     """Two callers must not halve each other's windows."""
     model, meter, ticks = pulse_meter()
@@ -130,7 +153,7 @@ def test_calibration() -> None:
 
 
 def test_pulse_pin_masks_a_storm() -> None:
-    """reliability.md, fault row 12: kHz edges starve the processor; the interrupt counts, and is masked for a second."""
+    """reliability.md, fault row 12: kHz edges starve the processor; the interrupt counts, then is masked for 1 s."""
     ticks = Ticks()
     pin = PinLine()
     counter = PulsePin(pin, ticks, storm_per_s=50)
@@ -252,3 +275,24 @@ def test_ade7953_refuses_another_part() -> None:
     model.fault = "wrong_id"
     with pytest.raises(WrongDevice):
         Ade7953(I2CBus([model])).read()
+
+
+def test_ade7953_noise_gives_no_energy() -> None:
+    """I2C has no check sum: a flipped bit where reading clears would be kilowatt-hours from nowhere."""
+    model, meter = ade_meter()
+    feed(model, 230, 0.4, 0.95)
+    bus_read = model.read
+    torn = []
+
+    def read(count: int) -> bytes:
+        data = bus_read(count)
+        if model.pointer == 0x31E and not torn:
+            torn.append(data)
+            return bytes((data[0], data[1] ^ 0x40, data[2], data[3]))
+        return data
+
+    model.read = read  # type: ignore[method-assign]
+    model.tick(10_000)
+    meter.read()
+    assert torn
+    assert meter.energy_mj == pytest.approx(874_000, rel=0.002)
