@@ -122,8 +122,8 @@ class MqttClient:
     async def connect(self, is_clean=False):
         """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
 
-        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is closed. What was under way with
-        QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
+        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is
+        closed. What was under way with QoS 1 goes out again: with DUP if the broker has kept the session, else as new.
         """
         self.close()
         is_done = False
@@ -237,7 +237,7 @@ class MqttClient:
             if len(self._inflight) >= self._inflight_max:
                 return BUSY
             packet_id = self._next_id()
-            packet = packets.encode_publish(topic, payload, 1, retain, packet_id)
+            packet = packets.encode_publish(topic, payload, qos, retain, packet_id)
             self._check_fits(packet)
             self._inflight.append(_InFlight(packet_id, packet))
             self._pause_ms = 1
@@ -447,7 +447,7 @@ class MqttClient:
                 raise LinkLost("timeout ping")
         elif self._keepalive_s:
             quiet_ms = self._keepalive_s * 750
-            if ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms:
-                if self._put(packets.PINGREQ_PACKET):
-                    self._is_pinging = True
-                    self._ping_tick = now
+            is_quiet = ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms
+            if is_quiet and self._put(packets.PINGREQ_PACKET):
+                self._is_pinging = True
+                self._ping_tick = now

@@ -1,7 +1,7 @@
 """The node's one session with its broker, kept for ever: connect, subscribe, publish what waits, and begin again.
 
-Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its plan
-for as long as it takes. Messages that wait are the outbox's, bounded there.
+Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its
+plan for as long as it takes. Messages that wait are the outbox's, bounded there.
 """
 
 from firmware.control.compat import const
@@ -39,9 +39,9 @@ class MqttLink:
     The broker publishes ``STATE_OFFLINE`` on ``state``, retained, when the node is gone; the node publishes
     ``state_online`` there, QoS 1 and retained, at each connection.
 
-    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that ended),
-    ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the outbox
-    that can never be sent), ``refused_topics`` (of the last subscription); ``last_error`` is the ``what`` of the last.
+    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
+    ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the
+    outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: the last ``what``.
     ``is_online``: subscribed and announced.
     """
 

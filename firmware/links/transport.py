@@ -14,7 +14,7 @@ from firmware.control.compat import const
 
 from .mqtt_packets import MqttError
 
-# A connection in progress, or nothing to read yet: Linux EAGAIN, EINPROGRESS; lwIP on the ESP32 also says 118, 119, 120.
+# A connection in progress, or nothing to read yet: Linux EAGAIN, EINPROGRESS; lwIP on the ESP32 says 118 … 120 too.
 _BUSY = (11, 115, 118, 119, 120)
 _CLOSED_NOTIFY = const(-0x7880)
 _ALERT = const(-0x7780)

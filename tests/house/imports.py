@@ -90,9 +90,9 @@ ROOMS: dict[str, str] = {
 }
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
 SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.bundle")
-# Logic of firmware/system that the simulator runs. A module may be added when it takes its clock, files and buses as
-# arguments, so that it imports nothing but control and struct.
-PURE_SYSTEM: tuple[str, ...] = ()
+# Logic of firmware/system and links that the simulator runs. A module may be added when it takes its clock, files and
+# buses as arguments, so that it imports nothing but control and struct.
+PURE_SYSTEM: tuple[str, ...] = ("firmware.links.backoff",)
 
 _CONTROL_INSTEAD = "let the caller put the value into `Now`, `Seen` or `Config`, and act on what `step()` decided"
 _NODE = Row(

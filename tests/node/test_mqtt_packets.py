@@ -71,7 +71,9 @@ def test_strings_as_the_standard_shows() -> None:
 
 
 @given(TOPICS, st.binary(max_size=300), st.booleans(), st.integers(1, 65535), st.booleans())
-def test_another_implementation_reads_our_publish(topic: str, payload: bytes, qos: bool, pid: int, retain: bool) -> None:
+def test_another_implementation_reads_our_publish(
+    topic: str, payload: bytes, qos: bool, pid: int, retain: bool
+) -> None:
     """amqtt's codec is not ours: what it reads of our bytes is what any broker would."""
     data = bytes(packets.encode_publish(topic, payload, int(qos), retain, pid))
     read = asyncio.run(PublishPacket.from_stream(BufferReader(data)))
@@ -99,7 +101,12 @@ def test_another_implementation_reads_our_connect(client: str, keepalive: int, c
         has_will,
     )
     if has_will:
-        assert (read.will_topic, bytes(read.will_message), read.will_qos, read.will_retain_flag) == ("s/t", b"0", 1, True)
+        assert (read.will_topic, bytes(read.will_message), read.will_qos, read.will_retain_flag) == (
+            "s/t",
+            b"0",
+            1,
+            True,
+        )
     topics = ["a/b", client]
     asked = asyncio.run(SubscribePacket.from_stream(BufferReader(bytes(packets.encode_subscribe(7, topics)))))
     assert asked.payload.topics == [(topic, 1) for topic in topics]

@@ -45,9 +45,7 @@ def test_talks_over_tls_with_its_certificate(
     ("broker_has", "what"),
     [("wrong_name", "tls name"), ("wrong_ca", "tls untrusted"), ("expired", "tls expired")],
 )
-def test_refuses_a_false_broker(
-    broker_has: str, what: str, node: Start, mosquitto: StartBroker, site: Site
-) -> None:
+def test_refuses_a_false_broker(broker_has: str, what: str, node: Start, mosquitto: StartBroker, site: Site) -> None:
     """Whoever can answer in the broker's place could keep a district dark: a false broker is refused by name."""
     broker = mosquitto(site.tls_lines(broker_has))
     said = node(do="refused", port=broker.port, **tls_order(site)).finish()
@@ -57,9 +55,7 @@ def test_refuses_a_false_broker(
 
 
 @pytest.mark.parametrize("node_has", [None, "stolen"])
-def test_broker_refuses_a_false_node(
-    node_has: str | None, node: Start, mosquitto: StartBroker, site: Site
-) -> None:
+def test_broker_refuses_a_false_node(node_has: str | None, node: Start, mosquitto: StartBroker, site: Site) -> None:
     """Anybody may open a pole and connect what they like: without a certificate of the site there is no link,
     and the node is told so in words that name the cause."""
     if node_has == "stolen":
@@ -77,7 +73,10 @@ def test_revoked_node_is_refused(node: Start, mosquitto: StartBroker, site: Site
     revoked = site.folder / "revoked.crl"
     revoked.write_bytes(site.authority.revocations([credential.certificate.serial_number]))
     broker = mosquitto([*site.tls_lines(), f"crlfile {revoked}"])
-    assert node(do="refused", port=broker.port, **tls_order(site, "L666")).finish()["what"] in ("tls alert", "tls closed")
+    assert node(do="refused", port=broker.port, **tls_order(site, "L666")).finish()["what"] in (
+        "tls alert",
+        "tls closed",
+    )
     assert node(do="basic", port=broker.port, **tls_order(site)).finish()["closed"] == "1 handshakes 1"
 
 
@@ -167,5 +166,7 @@ def test_wait_of_another_task_beside_tls(
     one = Node(command, environment, {"do": "reconnects", "port": broker.port, "times": 50, **tls_order(site)})
     said = one.finish(60)
     with capsys.disabled():
-        print(f"\n  {interpreter}: longest wait {int(said['gap_us']) / 1000:.1f} ms in 50 TLS sessions", json.dumps(said))
+        print(
+            f"\n  {interpreter}: longest wait {int(said['gap_us']) / 1000:.1f} ms in 50 TLS sessions", json.dumps(said)
+        )
     assert int(said["gap_us"]) < MEANT_US
