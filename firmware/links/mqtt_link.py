@@ -40,8 +40,8 @@ class MqttLink:
     ``state_online`` there, QoS 1 and retained, at each connection.
 
     Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
-    ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the
-    outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: the last ``what``.
+    ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of
+    the outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: its ``what``.
     ``is_online``: subscribed and announced.
     """
 
@@ -87,10 +87,11 @@ class MqttLink:
             idle_ms=idle_ms,
         )
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
-        self._subscribed = ()
+        self._subscribed: tuple = ()
         self._waiting_id = 0
         self._wants_clean = False
         self._is_proven = False
+        self._start_tick = 0
         self.is_online = False
         self.attempts = 0
         self.connects = 0

@@ -93,7 +93,8 @@ class Box:
 delays = []
 async def main():
     box = Box()
-    link = MqttLink("127.0.0.1", PORT, Topics("town", "L1"), Backoff("L1", lambda n: delays.append(n) or 0, 0), box, print)
+    backoff = Backoff("L1", lambda n: delays.append(n) or 0, 0)
+    link = MqttLink("127.0.0.1", PORT, Topics("town", "L1"), backoff, box, print)
     link._pause = lambda ms: asyncio.sleep(0)
     task = asyncio.create_task(link.run())
     while link.attempts < 12: await asyncio.sleep(0)

@@ -52,7 +52,7 @@ def test_subscribe_as_the_standard_shows() -> None:
     assert packets.encode_subscribe(10, ["a/b", "c/d"], 1) == expected
     assert packets.encode_unsubscribe(10, ["a/b"]) == bytes([0xA2, 7, 0, 10, 0, 3]) + b"a/b"
     assert packets.encode_puback(0x1234) == bytes([0x40, 2, 0x12, 0x34])
-    assert packets.PINGREQ_PACKET == bytes([0xC0, 0]) and packets.DISCONNECT_PACKET == bytes([0xE0, 0])
+    assert (packets.PINGREQ_PACKET.hex(), packets.DISCONNECT_PACKET.hex()) == ("c000", "e000")
 
 
 @pytest.mark.parametrize(
