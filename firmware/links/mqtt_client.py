@@ -188,8 +188,8 @@ class MqttClient:
         self._heard_tick = ticks_ms()
         self.is_connected = True
         for message in self._inflight:
-            if message.is_sent and self.session_present:
-                packets.mark_duplicate(message.packet)
+            if message.is_sent or not self.session_present:
+                packets.mark_duplicate(message.packet, self.session_present)
             message.is_sent = False
 
     def _resolve(self):
