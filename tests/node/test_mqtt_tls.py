@@ -55,7 +55,9 @@ def test_talks_over_tls_with_its_certificate(
     ("broker_has", "what"),
     [("wrong_name", "tls name"), ("wrong_ca", "tls untrusted"), ("expired", "tls expired")],
 )
-def test_refuses_a_false_broker(broker_has: str, what: str, any_node: Start, mosquitto: StartBroker, site: Site) -> None:
+def test_refuses_a_false_broker(
+    broker_has: str, what: str, any_node: Start, mosquitto: StartBroker, site: Site
+) -> None:
     """Whoever can answer in the broker's place could keep a district dark: a false broker is refused by name."""
     broker = mosquitto(site.tls_lines(broker_has))
     said = any_node(do="refused", port=broker.port, **tls_order(site)).finish()
