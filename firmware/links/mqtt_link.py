@@ -1,7 +1,7 @@
 """The node's one session with its broker, kept for ever: connect, subscribe, publish what waits, and begin again.
 
-Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its plan
-for as long as it takes. Messages that wait are the outbox's, bounded there.
+Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its
+plan for as long as it takes. Messages that wait are the outbox's, bounded there.
 """
 
 from firmware.control.compat import const
@@ -39,9 +39,9 @@ class MqttLink:
     The broker publishes ``STATE_OFFLINE`` on ``state``, retained, when the node is gone; the node publishes
     ``state_online`` there, QoS 1 and retained, at each connection.
 
-    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that ended),
-    ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the outbox
-    that can never be sent), ``refused_topics`` (of the last subscription); ``last_error`` is the ``what`` of the last.
+    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
+    ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of
+    the outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: its ``what``.
     ``is_online``: subscribed and announced.
     """
 
@@ -87,10 +87,11 @@ class MqttLink:
             idle_ms=idle_ms,
         )
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
-        self._subscribed = ()
+        self._subscribed: tuple = ()
         self._waiting_id = 0
         self._wants_clean = False
         self._is_proven = False
+        self._start_tick = 0
         self.is_online = False
         self.attempts = 0
         self.connects = 0

@@ -13,9 +13,9 @@ Start = Callable[..., Node]
 StartBroker = Callable[..., Broker]
 
 
-def test_talks_to_a_real_broker(node: Start, mosquitto: StartBroker) -> None:
+def test_talks_to_a_real_broker(any_node: Start, mosquitto: StartBroker) -> None:
     """A client that only ever met its own test double would meet its first broker on the lamp post."""
-    one = node(do="basic", port=mosquitto().port)
+    one = any_node(do="basic", port=mosquitto().port)
     said = one.finish()
     assert one.lines[0] == "granted [1]"
     assert one.all("got") == ["t/1 zero 0", "t/1 one 0"]
@@ -24,7 +24,7 @@ def test_talks_to_a_real_broker(node: Start, mosquitto: StartBroker) -> None:
 
 def test_nothing_is_left_open_by_reconnections(node: Start, mosquitto: StartBroker) -> None:
     """A node reconnects for twenty years: one socket or one kilobyte lost a time, and it stops after weeks."""
-    one = node(do="reconnects", port=mosquitto().port, times=60)
+    one = node(do="reconnects", port=mosquitto().port, times=50)
     said = one.finish()
     before, after = ([int(word) for word in said[name].split()] for name in ("before", "after"))
     assert after[0] == before[0], "open files"
@@ -39,7 +39,7 @@ def test_messages_survive_the_brokers_death(node: Start, mosquitto: StartBroker)
     with Operator(broker.port, client_id="operator") as operator:
         operator.client.reconnect_delay_set(1, 1)
         operator.subscribe("t/2")
-        one = node(do="streams", port=broker.port, topic="t/2", count=40, pause_ms=10)
+        one = node(do="streams", port=broker.port, topic="t/2", count=25, pause_ms=10)
         one.wait_for("done 5")
         broker.kill()
         wait_until(lambda: bool(one.all("lost")), "the node notices")
@@ -49,9 +49,9 @@ def test_messages_survive_the_brokers_death(node: Start, mosquitto: StartBroker)
         operator.subscribe("t/2")
         operator.publish("t/2", b"again")
         one.finish()
-        assert [int(number) for number in one.all("done")] == list(range(40))
+        assert [int(number) for number in one.all("done")] == list(range(25))
         seen = [int(payload) for payload in operator.payloads("t/2") if payload.isdigit()]
-        assert seen == sorted(seen) and seen[-1] == 39
+        assert seen == sorted(seen) and seen[-1] == 24
         assert len(seen) - len(set(seen)) <= 1, "at most the message under way came twice"
 
 
@@ -85,20 +85,20 @@ def test_kept_session_brings_what_came_meanwhile(node: Start, mosquitto: StartBr
 def test_half_open_connection_is_noticed(node: Start, mosquitto: StartBroker) -> None:
     """A router that forgets a connection says nothing: without a ping the node would believe in its link for ever."""
     proxy = Proxy(mosquitto().port)
-    one = node(do="waits", port=proxy.port, keepalive_s=2, ping_ms=500)
+    one = node(do="waits", port=proxy.port, keepalive_s=1, ping_ms=400)
     one.wait_for("connected")
     proxy.is_swallowing = True
     said = one.finish()
     proxy.close()
     assert said["what"] == "timeout ping"
     # 3/4 of the keep-alive, the ping's own bound, and some for a busy machine.
-    assert 500 <= int(said["ms"]) <= 4000
+    assert 400 <= int(said["ms"]) <= 3000
 
 
 def test_live_link_stays_up_by_pings(node: Start, mosquitto: StartBroker) -> None:
     """With nothing to say all night, the link must stand: mosquitto cuts after 1.5 × keep-alive [3.1.2.10]."""
     broker = mosquitto()
-    one = node(do="waits", port=broker.port, keepalive_s=1, ping_ms=500, for_ms=2500)
+    one = node(do="waits", port=broker.port, keepalive_s=1, ping_ms=500, for_ms=1900)
     said = one.finish()
     assert said["what"] == "still up"
     assert "L001" in broker.log() and "PINGREQ" in broker.log()
@@ -134,7 +134,7 @@ def test_cut_at_any_byte(node: Start, mosquitto: StartBroker) -> None:
     """A link can be lost at any byte; nothing may hang, and nothing that waits for its answer may be lost.
     Some bytes here, all of them in the soak."""
     broker = mosquitto()
-    for up, down in ((1, None), (17, None), (30, None), (None, 2), (None, 4), (None, 7)):
+    for up, down in ((1, None), (17, None), (30, None), (None, 2), (None, 7)):
         cut_session(node, broker, up, down)
 
 

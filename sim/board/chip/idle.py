@@ -229,4 +229,3 @@ def end(code):
     """End the process: the chip resets (see layout) and the host starts it again."""
     clock.slot.state = 0
     libc.leave(code)
-

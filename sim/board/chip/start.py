@@ -13,7 +13,21 @@ import vfs
 
 from . import clock as clock_module
 from . import flash as flash_module
-from . import idle, irq, layout, libc, machine_rtc, vasyncio, vesp32, vespnow, vmachine, vnetwork, vselect, vsocket, vtime
+from . import (
+    idle,
+    irq,
+    layout,
+    libc,
+    machine_rtc,
+    vasyncio,
+    vesp32,
+    vespnow,
+    vmachine,
+    vnetwork,
+    vselect,
+    vsocket,
+    vtime,
+)
 from . import query as query_module
 from . import wire
 from . import wiring as wiring_module

@@ -101,7 +101,9 @@ class RMT:
 
     PULSE_MAX = 32767
 
-    def __init__(self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0):
+    def __init__(
+        self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0
+    ):
         self._pin = pin
         self._tick_ns = 1000000000 // resolution_hz if resolution_hz else clock_div * 25 // 2
         self._idle_level = idle_level
