@@ -42,7 +42,7 @@ class MqttLink:
     Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
     ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of
     the outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: its ``what``.
-    ``is_online``: subscribed and announced.
+    ``is_online``: subscribed and announced. docs/mqtt.md says of each error what to do.
     """
 
     def __init__(
@@ -144,9 +144,9 @@ class MqttLink:
         self.attempts += 1
         try:
             await self._client.connect(self._wants_clean)
-        except MqttError as error:
+        except (MqttError, MemoryError) as error:
             self.failures += 1
-            self.last_error = error.what
+            self.last_error = _name_of(error)
             return self._backoff.failed_ms()
         self.connects += 1
         self._wants_clean = False
@@ -156,9 +156,9 @@ class MqttLink:
             await self._greet()
             self.is_online = True
             await self._serve()
-        except MqttError as error:
+        except (MqttError, MemoryError) as error:
             self.losses += 1
-            self.last_error = error.what
+            self.last_error = _name_of(error)
             # What a session keeps for us may be what we cannot read: without it, the retained topics still come.
             self._wants_clean = isinstance(error, PacketError)
             lasted_ms = _PROOF_MS if self._is_proven else ticks_diff(ticks_ms(), self._start_tick)
@@ -238,3 +238,8 @@ class MqttLink:
             return
         self.received += 1
         self._on_message(kind, payload, retain)
+
+
+def _name_of(error):
+    # A heap without room for a packet is the link's trouble only: it closes, and tries again later.
+    return error.what if isinstance(error, MqttError) else "memory"

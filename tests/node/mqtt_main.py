@@ -298,6 +298,27 @@ async def link(order):
     await sleep_ms(20)
 
 
+async def poison(order):
+    """Receive with a kept session; a message that says "bad" kills its reader, once a connection."""
+
+    def on_message(topic, payload, retain):
+        say("got", bytes(payload).decode())
+        if bytes(payload) == b"bad":
+            raise KeyError("a mistake of ours")
+
+    client = client_of(order, on_message=on_message)
+    for _ in range(2):
+        await client.connect(False)
+        say("connected", int(client.session_present))
+        await client.subscribe([order["topic"]])
+        say("ready")
+        try:
+            for _ in range(400):
+                await client.step()
+        except KeyError:
+            say("died", int(client.is_connected))
+
+
 async def main(order):
     ticker = Ticker()
     task = asyncio.create_task(ticker.run())

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.node.broker import Broker
-from tests.node.peer import Node, Operator, Proxy, wait_until
+from tests.node.broker import Broker, Site
+from tests.node.peer import Node, Operator, Proxy, tls_order, wait_until
 
 Start = Callable[..., Node]
 StartBroker = Callable[..., Broker]
@@ -120,10 +120,10 @@ def test_connecting_is_bounded(what: str, node: Start, mosquitto: StartBroker) -
     assert int(said["gap_us"]) < 200_000
 
 
-def cut_session(node: Start, broker: Broker, up: int | None, down: int | None) -> Proxy:
+def cut_session(start: Start, broker: Broker, up: int | None, down: int | None, **order: object) -> Proxy:
     """Publish 3 messages through a proxy that cuts the first connection at a byte; all must come."""
     proxy = Proxy(broker.port, up, down)
-    one = node(do="streams", port=proxy.port, topic="t/4", count=3, pause_ms=1)
+    one = start(do="streams", port=proxy.port, topic="t/4", count=3, pause_ms=1, **order)
     one.finish()
     proxy.close()
     assert one.all("done") == ["0", "1", "2"], (up, down, one.lines)
@@ -138,15 +138,45 @@ def test_cut_at_any_byte(node: Start, mosquitto: StartBroker) -> None:
         cut_session(node, broker, up, down)
 
 
+def test_cut_within_tls(node: Start, mosquitto: StartBroker, site: Site) -> None:
+    """The same in a handshake and in its records, where a library holds half of what was sent."""
+    broker = mosquitto(site.tls_lines())
+    for up, down in ((3, None), (700, None), (None, 5), (None, 1200), (None, 1400)):
+        cut_session(node, broker, up, down, **tls_order(site))
+
+
 @pytest.mark.soak
-def test_cut_at_every_byte(node: Start, mosquitto: StartBroker) -> None:
-    """The same at every byte that a session has, both ways."""
+@pytest.mark.parametrize("has_tls", [False, True])
+def test_cut_at_every_byte(
+    has_tls: bool, node: Start, mosquitto: StartBroker, site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same at every byte that a session has, both ways; with TLS at every fifth."""
+    broker = mosquitto(site.tls_lines() if has_tls else ("allow_anonymous true",))
+    order = tls_order(site) if has_tls else {}
+    whole = cut_session(node, broker, None, None, **order)
+    step = 5 if has_tls else 1
+    for up in range(1, whole.passed[0] + 1, step):
+        cut_session(node, broker, up, None, **order)
+    for down in range(1, whole.passed[1] + 1, step):
+        cut_session(node, broker, None, down, **order)
+    with capsys.disabled():
+        print(f"\n  cut at {whole.passed[0]} bytes up and {whole.passed[1]} down, step {step}: nothing lost")
+
+
+def test_message_that_kills_its_reader_does_not_come_again(node: Start, mosquitto: StartBroker) -> None:
+    """A mistake in the handling of one command must cost one restart, not one after another for as long as the broker
+    keeps the command: a lamp that restarts for ever is a lamp that blinks."""
     broker = mosquitto()
-    whole = cut_session(node, broker, None, None)
-    for up in range(1, whole.passed[0] + 1):
-        cut_session(node, broker, up, None)
-    for down in range(1, whole.passed[1] + 1):
-        cut_session(node, broker, None, down)
+    one = node(do="poison", port=broker.port, topic="t/6", idle_ms=5)
+    one.wait_for("ready")
+    with Operator(broker.port) as operator:
+        operator.publish("t/6", b"bad")
+        one.wait_for("ready", 2)
+        operator.publish("t/6", b"good")
+        one.wait_for("got good")
+    one.finish()
+    assert one.all("connected") == ["0", "1"]
+    assert one.all("got") == ["bad", "good"] and one.all("died") == ["0"]
 
 
 def test_oversize_message_does_not_come_for_ever(node: Start, mosquitto: StartBroker) -> None:

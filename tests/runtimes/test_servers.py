@@ -36,7 +36,7 @@ init-system-helpers
 
 
 def test_only_what_a_program_loads_is_fetched() -> None:
-    """A broker's package pulls in what configures a system; with all of that, `make test` would fetch a distribution."""
+    """A broker's package pulls in what configures a system: with that, `make test` would fetch half a distribution."""
     needs = parse_depends(DEPENDS)
     assert needs["mosquitto"] == ["libc6", "libssl3t64", "debconf", "init-system-helpers"]
     assert libraries_of("mosquitto", needs) == ["libc6", "libgcc-s1", "libssl3t64"]
