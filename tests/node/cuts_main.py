@@ -8,6 +8,7 @@ It prints ``cuts N lost N refused N completed N`` and, for what is lost, a line 
 double: RAM that dies after operation k, with the operation not done, half done, done with noise, or done and not
 acknowledged. After the cut the firmware's own littlefs mounts what is left, and the writer's own reader judges it.
 """
+# ruff: noqa: UP031  (what runs on the chip formats as the chip's own code does)
 
 import os
 import sys
@@ -117,7 +118,7 @@ class StoreWriter:
         """Return what is wrong, "" for nothing; take up the state that is found."""
         store = Store("/f/s")
         if store.read("keys") != b"k2" * 40:
-            return "keys %r" % store.read("keys")
+            return "keys {!r}".format(store.read("keys"))
         counter = store.read("counter")
         plan = store.read("plan")
         if store.corrupt:
@@ -169,7 +170,7 @@ class NaiveWriter(StoreWriter):
             if counter == b"%d" % count and plan == self.plan(count + is_ahead):
                 self.count = count
                 return ""
-        return "counter %r, plan %r" % (counter, plan and len(plan))
+        return f"counter {counter!r}, plan {plan and len(plan)!r}"
 
 
 class JournalWriter:
@@ -217,7 +218,7 @@ class JournalWriter:
                 if segment.kind == DECISION:
                     found.append(segment.tick)
             if segment.is_torn and path != paths[-1]:
-                return "%s torn" % path
+                return f"{path} torn"
         for i in range(1, len(found)):
             if found[i] != found[i - 1] + 1:
                 return "record %d after %d" % (found[i], found[i - 1])
@@ -260,7 +261,7 @@ class SelectWriter:
         with open("/f/boot.sel", "rb") as file:
             found = read_select(file.read())
         if found is None or found[1]:
-            return "pointer %r" % (found,)
+            return f"pointer {found!r}"
         self.slot = found[0]
         return ""
 

@@ -5,6 +5,7 @@
 Each line of RECORDS (`sim/lamp_replay.py`) becomes one boot. FOLDER, which is there, gets journal, configurations and
 plans. Deadlines are carried out ``LATE_MS`` late, as on a busy node. ``LAST_FLUSH`` 0: the power is cut before it.
 """
+# ruff: noqa: UP031  (what runs on the chip formats as the chip's own code does)
 
 import hashlib
 import json
@@ -50,7 +51,7 @@ def live(record, folder, boot, late_ms, has_last_flush):
         clock.tick = (tick0 + t_ms) & TICKS_MASK
         if at < len(inputs) and inputs[at][0] <= t_ms:
             if not intake.take(tuple(inputs[at][1:])):
-                raise ValueError("refused: %r" % (inputs[at],))
+                raise ValueError(f"refused: {inputs[at]!r}")
             at += 1
         else:
             intake.wake()
@@ -70,9 +71,7 @@ def main(arguments):
     late_ms = int(arguments[2]) if len(arguments) > 2 else 0
     has_last_flush = len(arguments) < 4 or arguments[3] != "0"
     with open(arguments[0]) as file:
-        boot = 0
-        for line in file:
-            boot += 1
+        for boot, line in enumerate(file, 1):
             print(boot, live(json.loads(line), arguments[1], boot, late_ms, has_last_flush))
 
 

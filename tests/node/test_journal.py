@@ -1,4 +1,4 @@
-"""What a node writes down of its night is all that anybody will ever know of it: it must be whole, bounded, and true."""
+"""What a node writes down of its night is all that anybody will ever know of it: it must be whole, bounded, true."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_any_bytes_are_refused_or_read(data):
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.integers(0, 2**32 - 1))
 def test_whole_frames_of_nonsense_are_refused_or_read(bodies, sequence):
-    """A right checksum over nonsense is a newer format or a fault of ours. So it is said with its place, not guessed."""
+    """A right checksum over nonsense is a newer format or our fault. So it is said with its place, not guessed."""
     data = bytearray(layout.HEADER_SIZE)
     layout.put_header(data, sequence, 5, 1)
     for body in bodies:

@@ -147,7 +147,7 @@ def test_any_refusal_leaves_what_was(tmp_path, monkeypatch, call, number):
         raise OSError(number, "double")
 
     def opened(path, mode):
-        file = open(path, mode)
+        file = open(path, mode)  # noqa: SIM115
         if mode != "wb":
             return file
         if call == "open":
