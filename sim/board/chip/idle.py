@@ -2,8 +2,8 @@
 
 Due are: the host's operations, the script's events, timers, the watchdog. All of it happens inside the board's calls
 (poll, sleep, ticks), where interrupts are delivered too. A wait is cut into slices of real time, because the clock's
-rate may change under it; in jump mode, where nothing is pending and the sockets have been quiet for QUIET_US, the
-clock moves to the next thing due at once.
+rate may change under it; in jump mode, where nothing is pending and no socket wants real time (sockets.py), the clock
+moves to the next thing due at once.
 """
 
 from time import ticks_us as real_us
@@ -12,10 +12,10 @@ import select as _select  # noqa: I001 - the interpreter's own, before it is rep
 
 import uctypes
 
-from . import irq, libc, wire
+from . import irq, libc, sockets, wire
 from .clock import MASK, add30, diff30
+from .sockets import QUIET_US
 
-QUIET_US = 10000
 SLICE_MS = 100
 _SERVICE_US = 1000
 _JUMP_MAX_MS = 1 << 28
@@ -161,7 +161,7 @@ def wait(poll, until30, has_deadline, found):
                 found.append((one[0], one[1]))
         slot.state = _BUSY
         if found:
-            clock.touch_socket()
+            clock.want_real_time(QUIET_US)
         if happened or not irq.is_idle():
             happened = service() or happened
         elif run_due():
@@ -190,12 +190,13 @@ def _slice_ms(until30, has_deadline):
         left = min(left, _script_wait_ms())
     if left <= 0:
         return 0
+    sockets.look(clock)
     slot.deadline_ms30 = add30(now30, left)
     slot.has_deadline = 1
     if clock.is_jump:
-        quiet = clock.socket_quiet_us()
-        if quiet < QUIET_US:
-            return min(left, (QUIET_US - quiet) // 1000 + 1)
+        wanted = clock.real_time_wanted_us()
+        if wanted:
+            return min(left, wanted // 1000 + 1)
         if left >= _JUMP_MAX_MS:
             return SLICE_MS  # nothing is ever due: only the host can wake it
         clock.own(left)
@@ -221,8 +222,11 @@ def sleep_ms(ms):
 
 
 def nap(ms):
-    """Let at most `ms` pass (0 to 2^28), less where anything happened: an operation, an interrupt, a frame."""
-    wait(_bare, add30(clock.world_ms30(), min(ms, _JUMP_MAX_MS)), True, None)
+    """Let at most `ms` pass (0 to 2^28; None for no bound), less where anything happened: an operation, an interrupt."""
+    if ms is None:
+        wait(_bare, 0, False, None)
+    else:
+        wait(_bare, add30(clock.world_ms30(), min(ms, _JUMP_MAX_MS)), True, None)
 
 
 def end(code):

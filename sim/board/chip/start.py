@@ -154,4 +154,4 @@ def _main(ballast):
 
 def _prompt():
     while True:
-        idle.sleep_ms(60000)
+        idle.nap(None)

@@ -41,7 +41,6 @@ class _Poll:
             else:
                 self._soft.append([obj, eventmask])
         else:
-            idle.clock.touch_socket()
             self._real.register(obj, eventmask)
 
     def modify(self, obj, eventmask):
@@ -52,7 +51,6 @@ class _Poll:
                 raise OSError(2)
             entry[1] = eventmask
         else:
-            idle.clock.touch_socket()
             self._real.modify(obj, eventmask)
 
     def unregister(self, obj):
