@@ -16,7 +16,7 @@ pulse of another level before. It raises `OutOfRange` for options outside their 
 
 **Relay**. ``write(on)``: never blocks, never raises. ``fault``: 1 while its read-back contact disagrees, else 0.
 
-**Presence**. ``Driver(pin, notify)``: calls ``notify(value)`` (1 somebody, 0 nobody; a callable made beforehand, for the
+**Presence**. ``Driver(pin, notify)``: calls ``notify(value)`` (1 somebody, 0 nobody; a callable made beforehand: the
 call comes from the pin's soft interrupt) on every edge that outlives the driver's own debounce. ``value()`` reads now.
 
 **Slow sensor, meter, clock chip**. ``read()`` returns an int, or fills attributes made in the constructor (each
