@@ -85,7 +85,13 @@ class Conductor:
     """Owns the shared file; starts a thread that keeps the clock until `stop()`."""
 
     def __init__(
-        self, path: Path, rate: int = 1, is_jump: bool = False, world_s: int = 0, start_s: int = 0, answer_us: int = ANSWER_US
+        self,
+        path: Path,
+        rate: int = 1,
+        is_jump: bool = False,
+        world_s: int = 0,
+        start_s: int = 0,
+        answer_us: int = ANSWER_US,
     ) -> None:
         if not 1 <= rate <= 1000:
             raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")

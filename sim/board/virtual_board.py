@@ -321,9 +321,9 @@ class VirtualBoard:
                 while at < len(self.events):
                     event = self.events[at]
                     at += 1
-                    if what(event) if callable(what) else event["e"] == what:
-                        if all(event.get(name) == value for name, value in members.items()):
-                            return event
+                    is_it = what(event) if callable(what) else event["e"] == what
+                    if is_it and all(event.get(name) == value for name, value in members.items()):
+                        return event
                 left = until - time.monotonic()
                 if self.state == "crashed" or left <= 0:
                     what_name = what if isinstance(what, str) else getattr(what, "__name__", "it")

@@ -8,7 +8,7 @@ moves to the next thing due at once.
 
 from time import ticks_us as real_us
 
-import select as _select  # noqa: I001 - the interpreter's own, before it is replaced
+import select as _select  # the interpreter's own, before it is replaced
 
 import uctypes
 
@@ -222,7 +222,7 @@ def sleep_ms(ms):
 
 
 def nap(ms):
-    """Let at most `ms` pass (0 to 2^28; None for no bound), less where anything happened: an operation, an interrupt."""
+    """Let at most `ms` pass (0 to 2^28; None for no bound), less where anything happened."""
     if ms is None:
         wait(_bare, 0, False, None)
     else:
@@ -233,4 +233,3 @@ def end(code):
     """End the process: the chip resets (see layout) and the host starts it again."""
     clock.slot.state = 0
     libc.leave(code)
-

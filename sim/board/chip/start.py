@@ -1,4 +1,4 @@
-"""From the first instruction to `/main.py`: the board's modules take their places, the flash is mounted, the heap bound.
+"""From the first instruction to `/main.py`: the board's modules take their places, the flash is mounted.
 
 Order as on the chip: reset cause and RTC are known, the file system is mounted (a blank one is formatted, a corrupted
 one stops here, as ports/esp32/modules/inisetup.py does), /main.py is executed. When it ends or raises, the board is at
@@ -13,7 +13,21 @@ import vfs
 
 from . import clock as clock_module
 from . import flash as flash_module
-from . import idle, irq, layout, libc, machine_rtc, vasyncio, vesp32, vespnow, vmachine, vnetwork, vselect, vsocket, vtime
+from . import (
+    idle,
+    irq,
+    layout,
+    libc,
+    machine_rtc,
+    vasyncio,
+    vesp32,
+    vespnow,
+    vmachine,
+    vnetwork,
+    vselect,
+    vsocket,
+    vtime,
+)
 from . import query as query_module
 from . import wire
 from . import wiring as wiring_module

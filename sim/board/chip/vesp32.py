@@ -101,7 +101,9 @@ class RMT:
 
     PULSE_MAX = 32767
 
-    def __init__(self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0):
+    def __init__(
+        self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0
+    ):
         self._pin = pin
         self._tick_ns = 1000000000 // resolution_hz if resolution_hz else clock_div * 25 // 2
         self._idle_level = idle_level
@@ -146,7 +148,7 @@ class PCNT:
     HOLD = 0
     INCREMENT = 1
     DECREMENT = 2
-    sources = {}  # noqa: RUF012
+    sources = {}
 
     def __init__(self, id, pin=None, rising=0, falling=0, **settings):
         self._model = PCNT.sources.get(getattr(pin, "number", -1))

@@ -176,7 +176,7 @@ class Counter:
 
     RISING = 1
     FALLING = 2
-    _sources = {}  # noqa: RUF012
+    _sources = {}
 
     def __init__(self, id, src=None, **kwargs):
         self._model = Counter._sources.get(Pin(src).number) if src is not None else None

@@ -7,7 +7,7 @@ are delivered here. The frozen asyncio works on it unchanged.
 
 import io
 
-import select as _select  # noqa: I001 - the interpreter's own, before it is replaced
+import select as _select  # the interpreter's own, before it is replaced
 
 from . import idle, wire
 from .clock import add30, diff30

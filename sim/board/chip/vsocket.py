@@ -4,7 +4,7 @@ made, and those that exist are shut down (the peer's data stops; on the chip lwI
 
 import socket as _socket
 
-from socket import *  # noqa: F403 - all of the interpreter's names, then ours over them
+from socket import *  # all of the interpreter's names, then ours over them
 
 from . import idle, sockets
 
