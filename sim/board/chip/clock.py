@@ -46,6 +46,7 @@ class Clock:
         self.on_us30 = 0
         self._seq = 1  # never equal to an even number: the first call reads
         self._s = self._us = self._ms30 = self._us30 = self._r = self._rate = self._limit = 0
+        self.pretended_us = -1  # while an interrupt's handler runs for a moment that has just passed
         self.is_jump = self.shared.is_jump
 
     def start_ticks(self, on_ms30, on_us30):
@@ -94,8 +95,14 @@ class Clock:
 
     def ticks_us(self):
         """Return us since power on or reset, modulo 2^30."""
+        if self.pretended_us >= 0:
+            return self.pretended_us
         passed = self.passed_us()
         return (add30(self._us30, passed) - self.on_us30) & MASK
+
+    def sub_ms_us(self):
+        """Return the us within the present ms, 0 to 999."""
+        return (self._us % 1000 + self.passed_us()) % 1000
 
     def world_s(self):
         """Return whole virtual seconds since the street began."""

@@ -24,6 +24,7 @@ from . import (
     vespnow,
     vmachine,
     vnetwork,
+    vonewire,
     vselect,
     vsocket,
     vtime,
@@ -51,7 +52,7 @@ def run(settings):
     vnetwork.attach(settings.get("wifi", {}))
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
-    wiring_module.hang(settings.get("wiring", {}), idle)
+    wiring_module.hang(settings.get("wiring", {}))
     path, length = settings["flash"]
     flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
     app_rom = settings.get("app_rom")
@@ -98,6 +99,7 @@ def _take_places():
     places["network"] = vnetwork
     places["esp32"] = vesp32
     places["espnow"] = vespnow
+    places["onewire"] = vonewire
     places["ssl"] = tls
 
 
