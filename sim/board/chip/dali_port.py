@@ -46,6 +46,7 @@ class DaliPort:
     def advance(self):
         """Let the bus have the present time; edges that are due are delivered."""
         if self._is_advancing:
+            self.due30 = (idle.clock.world_ms30() + 1) & MASK
             return
         self._is_advancing = True
         try:

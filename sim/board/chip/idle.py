@@ -90,7 +90,18 @@ def reschedule():
 
 
 def run_due():
-    """Fire what is due now: script and timers; return True where anything was."""
+    """Fire what is due now: script and timers; return True where anything was. What they call may not call it again."""
+    global _is_serving
+    if _is_serving:
+        return False
+    _is_serving = True
+    try:
+        return _run_due()
+    finally:
+        _is_serving = False
+
+
+def _run_due():
     happened = False
     if _script_line is not None:
         while _script_line is not None and _script_wait_ms() <= 0:
@@ -124,7 +135,7 @@ def service():
             wire.receive()
             happened = True
             irq.deliver()
-        if run_due():
+        if _run_due():
             happened = True
     finally:
         _is_serving = False

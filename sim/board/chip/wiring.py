@@ -33,7 +33,7 @@ def tick():
     """Tell every model the time."""
     now_ms = _now_ms()
     for model in _models.values():
-        if hasattr(model, "tick"):
+        if hasattr(model, "tick") and not hasattr(model, "advance"):
             model.tick(now_ms)
 
 
