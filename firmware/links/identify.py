@@ -52,8 +52,9 @@ class Identify:
             self.is_running = True
             if not self._is_quiet or ticks_diff(tick, self._next_ms) >= 0:
                 self._next_ms = tick
+            self._end_ms = tick
         end_ms = ticks_add(tick, duration_s * 1000)
-        if not self._end_ms or ticks_diff(end_ms, self._end_ms) > 0:
+        if ticks_diff(end_ms, self._end_ms) > 0:
             self._end_ms = end_ms
         return True
 
@@ -72,9 +73,7 @@ class Identify:
         if not is_known:
             day = DAY_MAX - 1
         level = _HIGH_PERMILLE if self._is_high else self._low
-        self._give(
-            (COMMAND_SERVICE, level, _RAMP_MS, _RAMP_MS, UNKNOWN, 0, day + end_s // _DAY_S, end_s % _DAY_S)
-        )
+        self._give((COMMAND_SERVICE, level, _RAMP_MS, _RAMP_MS, UNKNOWN, 0, day + end_s // _DAY_S, end_s % _DAY_S))
         return True
 
     def stop(self, tick: int) -> None:
@@ -82,7 +81,6 @@ class Identify:
         if not self.is_running:
             return
         self.is_running = False
-        self._end_ms = 0
         self._note(tick)
         # A service command of a moment that never comes: it takes the place of the step, and is itself never in force,
         # with a clock or without. A resume would end the commands of others.

@@ -9,6 +9,7 @@ from firmware.control.clock import get, put
 from firmware.control.compat import const
 from firmware.control.counters import STATE_SIZE as COUNTERS_SIZE
 from firmware.control.faults import STATE_SIZE as FAULTS_SIZE
+from firmware.control.faults import Faults
 
 _FORMAT = const(1)
 _HEAD = const(13)
@@ -43,12 +44,12 @@ def restore(controller, data, at: int) -> bool:
     faults_at = at + _HEAD
     counters_at = faults_at + FAULTS_SIZE + 1
     counters = controller.monitor.counters
-    if energy_mj >= _MJ_PER_WH:
+    # Tried on one that nobody has, so that half of it is never taken.
+    if energy_mj >= _MJ_PER_WH or not Faults().load(data, faults_at):
         return False
     if counters is not None and data[counters_at - 1] == 1 and not counters.load(data, counters_at):
         return False
-    if not controller.monitor.faults.load(data, faults_at):
-        return False
+    controller.monitor.faults.load(data, faults_at)
     energy = controller.energy
     energy.energy_wh = get(data, at + 1)
     energy.energy_mj = energy_mj
