@@ -2,8 +2,8 @@
 
 Nothing that blinks (0.1 … 3 Hz is obtrusive: control/flicker.py): a fade of 3 s, then rest; 12 s from one to the next,
 so a turn takes 24 s, 0.04 Hz. It is never darker than it was, unless it was brighter than ``_LOW_MAX_PERMILLE`` and the
-class guard: then it goes down to these. It is a service command, so "why am I lit" says `service`. Asking again while it lasts
-makes it last longer and changes nothing else; whoever asks every second sees the same slow glide.
+class guard: then it goes down to these. It is a service command, so "why am I lit" says `service`. Asking again while
+it lasts makes it last longer and changes nothing else; whoever asks every second sees the same slow glide.
 
 A lamp in an emergency, under test, or protecting itself is left alone, and so is one with any command that comes later:
 that ends it at once. Each step ends by itself (UTC), and without a clock within the 12 h of control: should this task

@@ -14,7 +14,7 @@ refusals   once a day, where commands were refused since the last
 
 Events are numbered from 0, which is the boot event, at each start: a hole is an event that was lost, and after a start
 whose boot event was lost the first one is not 0. The number costs no write of flash; ``boots`` tells starts apart.
-Fault events are bounded to 20 at once and one a minute beyond; what goes beyond is a hole, and the status has the state.
+Fault events are bounded to 20 at once and one a minute beyond; what goes beyond is a hole, and the status says it all.
 
 Nothing here changes the light, and nothing waits: a full outbox drops by its own rules.
 """
