@@ -25,8 +25,8 @@ _CONNECT_MS = const(10000)
 # The handshake of an ESP32 takes about a second, and a broker in a storm has a queue.
 _HANDSHAKE_MS = const(15000)
 _CONNACK_MS = const(10000)
-_ACK_MS = const(20000)
 _PING_MS = const(20000)
+_ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
 _READ_SIZE = const(512)
 _READS_A_TURN = const(4)
@@ -49,11 +49,12 @@ class MqttClient:
 
     ``host``: better an IP address than a name: a name is asked of the DNS, and that blocks the loop. The certificate's
     name is ``server_name`` (default: ``host``). ``keepalive_s`` 0 … 65535; a dead broker is noticed within three
-    quarters of it and 20 s more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
+    quarters of it and ``ping_ms`` more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
     retain)``: called within a turn; it must return soon (a few ms), and copy ``payload`` (a memoryview) if it keeps it.
     A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message that kills its reader must not
     come back for ever. ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``:
-    QoS 1 messages under way.
+    QoS 1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer
+    may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -75,6 +76,9 @@ class MqttClient:
         send_max=2048,
         inflight_max=4,
         idle_ms=50,
+        handshake_ms=_HANDSHAKE_MS,
+        connack_ms=_CONNACK_MS,
+        ping_ms=_PING_MS,
     ):
         self._host = host
         self._port = port
@@ -98,6 +102,9 @@ class MqttClient:
         self._inflight_max = inflight_max
         self._last_id = 0
         self._idle_ms = idle_ms
+        self._handshake_ms = handshake_ms
+        self._connack_ms = connack_ms
+        self._ping_ms = ping_ms
         self._pause_ms = 1
         self._address = None
         self._failures = 0
@@ -115,7 +122,7 @@ class MqttClient:
     async def connect(self, is_clean=False):
         """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
 
-        Bounded by 10 + 15 + 10 s and the DNS. Raises `MqttError`; then everything is closed. What was under way with
+        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is closed. What was under way with
         QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
         """
         self.close()
@@ -153,7 +160,7 @@ class MqttClient:
             moved = self._write()
             if moved or not self._out_end:
                 continue
-            if ticks_diff(ticks_ms(), start) > _HANDSHAKE_MS:
+            if ticks_diff(ticks_ms(), start) > self._handshake_ms:
                 raise LinkLost("timeout handshake")
             await sleep_ms(2)
         if self._has_tls:
@@ -170,7 +177,7 @@ class MqttClient:
                 if reader.kind != packets.CONNACK:
                     raise PacketError("malformed", "type %d before CONNACK" % reader.kind)  # [MQTT-3.2.0-1]
                 continue
-            if ticks_diff(ticks_ms(), start) > _CONNACK_MS:
+            if ticks_diff(ticks_ms(), start) > self._connack_ms:
                 raise LinkLost("timeout connack")
             await sleep_ms(pause)
             pause = min(2 * pause, self._idle_ms)
@@ -319,6 +326,8 @@ class MqttClient:
             moved = self._write()
             if self._read():
                 moved = True
+                # What was acknowledged must not come again because the link was lost within the pause.
+                self._write()
             self._watch()
             is_alive = True
             return moved
@@ -434,7 +443,7 @@ class MqttClient:
                 # TCP loses nothing: a broker that does not answer is gone [4.4].
                 raise LinkLost("timeout puback")
         if self._is_pinging:
-            if ticks_diff(now, self._ping_tick) > _PING_MS:
+            if ticks_diff(now, self._ping_tick) > self._ping_ms:
                 raise LinkLost("timeout ping")
         elif self._keepalive_s:
             quiet_ms = self._keepalive_s * 750

@@ -9,6 +9,7 @@ import hashlib
 import struct
 import sys
 
+from firmware.control.inputs import Message
 from firmware.links import codec
 from firmware.links.codec_fields import (
     ACCEPTED,
@@ -27,6 +28,7 @@ from firmware.links.codec_fields import (
 )
 from firmware.links.commands import CommandGate
 from firmware.links.outbox import CLASSES, ROUTINE, Outbox
+from firmware.links.wave_link import Wave
 from firmware.system import keys
 
 NODE_KEY = bytes([7] * 32)
@@ -238,6 +240,88 @@ def run_commands():
     print_digest("commands", digest)
 
 
+class LossyAir:
+    """A double of the radio: every pole hears every other, now and then, late, twice, or damaged.
+
+    ``loss``, ``doubles``, ``damage``: chances in percent. What was ever sent is in ``log``.
+    """
+
+    def __init__(self, chance, poles, loss=0, doubles=0, damage=0):
+        self._chance = chance
+        self.queues = [[] for _ in range(poles)]
+        self.log = []
+        self.loss = loss
+        self.doubles = doubles
+        self.damage = damage
+
+    def send(self, pole, frame):
+        """Broadcast from a pole."""
+        self.log.append(frame)
+        for other in range(len(self.queues)):
+            if other == pole or self._chance.below(100) < self.loss:
+                continue
+            if self._chance.below(100) < self.damage:
+                frame = bytearray(frame)
+                frame[self._chance.below(len(frame))] ^= 1 << self._chance.below(8)
+            self.queues[other].append(bytes(frame))
+            if self._chance.below(100) < self.doubles:
+                self.queues[other].append(bytes(frame))
+        return True
+
+
+class AirRadio:
+    """What one pole sees of the air."""
+
+    def __init__(self, air, pole):
+        self._air = air
+        self._pole = pole
+
+    def send(self, frame):
+        """Broadcast."""
+        return self._air.send(self._pole, frame)
+
+    def receive(self):
+        """Return the next frame or None."""
+        queue = self._air.queues[self._pole]
+        return queue.pop(0) if queue else None
+
+
+def run_wave():
+    """Three poles speak over bad air, one is cut off now and then, and old frames come again."""
+    chance = Chance(5)
+    air = LossyAir(chance, 3, 20, 10, 10)
+    stores = [MemoryStore() for _ in range(3)]
+    ids = (100, 101, 102)
+
+    def wave_of(pole):
+        wave = Wave(NODE_KEY, ids[pole], [one for one in ids if one != ids[pole]], AirRadio(air, pole), stores[pole])
+        wave.start()
+        return wave
+
+    waves = [wave_of(pole) for pole in range(3)]
+    digest = hashlib.sha256()
+    message = Message()
+    tick = 0x3FFF0000
+    heard = 0
+    for number in range(400):
+        tick = (tick + chance.below(1500)) & 0x3FFFFFFF
+        pole = chance.below(3)
+        if chance.below(100) == 0:
+            waves[pole] = wave_of(pole)
+        waves[pole].send(ids[pole], number & 255, 2, chance.below(3), tick)
+        if air.log and chance.below(4) == 0:
+            air.queues[chance.below(3)].append(air.log[chance.below(len(air.log))])
+        for other in range(3):
+            while waves[other].receive(message, tick):
+                line = (other, message.sender, message.origin, message.sequence, message.hops, message.travelled)
+                digest.update(repr(line).encode())
+                heard += 1
+    for wave in waves:
+        digest.update(repr((wave.sent, wave.received, wave.unknown, wave.forged, wave.replayed, wave.limited)).encode())
+    print_digest("wave", digest)
+    print("heard", heard, "frame bytes", max([len(frame) for frame in air.log]))
+
+
 def run_outbox():
     """A long life of an outbox with a bad link and power cuts."""
     chance = Chance(4)
@@ -270,7 +354,7 @@ def main(arguments):
     SECTIONS[arguments[0]]()
 
 
-SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands, "outbox": run_outbox}
+SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands, "outbox": run_outbox, "wave": run_wave}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

@@ -68,7 +68,7 @@ def context_of(order):
 def client_of(order, **more):
     """Return the client that an order describes."""
     context = context_of(order)
-    for name in ("keepalive_s", "receive_max", "send_max", "inflight_max", "server_name", "idle_ms"):
+    for name in ("keepalive_s", "receive_max", "send_max", "inflight_max", "server_name", "idle_ms", "connack_ms", "ping_ms", "handshake_ms"):
         if name in order:
             more[name] = order[name]
     return MqttClient("127.0.0.1", order["port"], order.get("id", "L001"), context, **more)
@@ -114,8 +114,9 @@ async def waits(order):
     say("connected")
     start = ticks_ms()
     try:
-        while True:
+        while "for_ms" not in order or ticks_ms() - start < order["for_ms"]:
             await client.step()
+        say("what still up")
     except MqttError as error:
         say("what", error.what)
         say("ms", ticks_ms() - start)
