@@ -175,10 +175,10 @@ class I2CBus:
                 if model.fault == "no_answer":
                     break
                 if model.fault == "late":
-                    raise OSError(ETIMEDOUT)
+                    raise OSError(ETIMEDOUT, "timeout")
                 model.pass_brown_out()
                 return model
-        raise OSError(ENODEV)
+        raise OSError(ENODEV, "no acknowledge")
 
     def _tell(self, kind, addr, data):  # type: ignore[no-untyped-def]
         if self.on_traffic:
@@ -302,7 +302,7 @@ class OneWireBus:
             model.pass_brown_out()
             is_present = model.reset() or is_present
         if required and not is_present:
-            raise OSError(ENODEV)
+            raise OSError(ENODEV, "no acknowledge")
         return is_present
 
     def readbit(self):  # type: ignore[no-untyped-def]
@@ -374,7 +374,7 @@ class AdcInput:
         model = self.model
         # MicroPython 1.29 raises on an invalid reading, earlier ones return 0: a driver must survive both.
         if model.fault in ("no_answer", "late"):
-            raise OSError(ETIMEDOUT)
+            raise OSError(ETIMEDOUT, "timeout")
         if model.fault == "brown_out":
             model.pass_brown_out()
             return 0
