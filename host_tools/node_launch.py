@@ -26,7 +26,8 @@ _LINEAR = [0, 0, 1000, _DUTY_FULL]
 
 def launch_file(tree: dict[str, Any], service_pin: int | None, is_delivered: bool) -> bytes:
     """Return the bytes of ``/boot.lamp`` for a node's configuration. ``is_delivered``: its prompt is closed."""
-    return lamp_file(launch_outputs(tree), NO_PIN if service_pin is None else service_pin, is_delivered)
+    data: bytes = lamp_file(launch_outputs(tree), NO_PIN if service_pin is None else service_pin, is_delivered)
+    return data
 
 
 def launch_outputs(tree: dict[str, Any]) -> list[Output]:
