@@ -1,4 +1,4 @@
-"""mosquitto's configuration and its rules for one site: who a client is comes from its certificate, and from nothing else.
+"""mosquitto's configuration and rules for one site: who a client is comes from its certificate, and nothing else.
 
 A node may publish and receive on its own topics only (``%u`` is the common name of its certificate), and receive the
 commands of groups. It may receive every group's: they are authenticated by themselves, hold no secret, and a list of

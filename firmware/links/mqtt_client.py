@@ -98,7 +98,7 @@ class MqttClient:
         self._out_view = memoryview(self._out)
         self._out_end = 0
         self._out_try = 0
-        self._inflight = []
+        self._inflight: list[_InFlight] = []
         self._inflight_max = inflight_max
         self._last_id = 0
         self._idle_ms = idle_ms
@@ -109,7 +109,8 @@ class MqttClient:
         self._address = None
         self._failures = 0
         self._ask_id = 0
-        self._answer = None
+        self._answer = b""
+        self._has_answer = False
         self._sent_tick = 0
         self._heard_tick = 0
         self._ping_tick = 0
@@ -122,8 +123,8 @@ class MqttClient:
     async def connect(self, is_clean=False):
         """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
 
-        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is closed. What was under way with
-        QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
+        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is
+        closed. What was under way with QoS 1 goes out again: with DUP if the broker has kept the session, else as new.
         """
         self.close()
         is_done = False
@@ -186,10 +187,10 @@ class MqttClient:
         self.session_present = reader.session_present
         self._heard_tick = ticks_ms()
         self.is_connected = True
-        for one in self._inflight:
-            if one.is_sent and self.session_present:
-                packets.mark_duplicate(one.packet)
-            one.is_sent = False
+        for message in self._inflight:
+            if message.is_sent or not self.session_present:
+                packets.mark_duplicate(message.packet, self.session_present)
+            message.is_sent = False
 
     def _resolve(self):
         if self._address is None:
@@ -237,7 +238,7 @@ class MqttClient:
             if len(self._inflight) >= self._inflight_max:
                 return BUSY
             packet_id = self._next_id()
-            packet = packets.encode_publish(topic, payload, 1, retain, packet_id)
+            packet = packets.encode_publish(topic, payload, qos, retain, packet_id)
             self._check_fits(packet)
             self._inflight.append(_InFlight(packet_id, packet))
             self._pause_ms = 1
@@ -282,15 +283,14 @@ class MqttClient:
         await self._ask(packets.encode_unsubscribe, topics)
 
     async def _ask(self, encode, topics, *rest):
-        while self._ask_id:
-            await self.step()
         packet_id = self._next_id()
         packet = encode(packet_id, topics, *rest)
         self._check_fits(packet)
-        while not self._put(packet):
+        # One question at a time.
+        while self._ask_id or not self._put(packet):
             await self.step()
         self._ask_id = packet_id
-        self._answer = None
+        self._has_answer = False
         start = ticks_ms()
         while self._ask_id == packet_id:
             if ticks_diff(ticks_ms(), start) > _ACK_MS:
@@ -298,7 +298,7 @@ class MqttClient:
                 raise LinkLost("timeout suback")
             await self.step()
         answer = self._answer
-        if answer is None:
+        if not self._has_answer:
             raise LinkLost("not connected")
         if encode is packets.encode_subscribe and len(answer) != len(topics):
             self.close()
@@ -434,6 +434,7 @@ class MqttClient:
             raise PacketError("malformed", "second CONNACK")
         elif reader.packet_id == self._ask_id:
             self._answer = bytes(reader.codes) if kind == packets.SUBACK else b""
+            self._has_answer = True
             self._ask_id = 0
 
     def _watch(self):
@@ -447,7 +448,7 @@ class MqttClient:
                 raise LinkLost("timeout ping")
         elif self._keepalive_s:
             quiet_ms = self._keepalive_s * 750
-            if ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms:
-                if self._put(packets.PINGREQ_PACKET):
-                    self._is_pinging = True
-                    self._ping_tick = now
+            is_quiet = ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms
+            if is_quiet and self._put(packets.PINGREQ_PACKET):
+                self._is_pinging = True
+                self._ping_tick = now

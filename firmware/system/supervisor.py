@@ -139,7 +139,7 @@ class Supervisor:
 
     async def _guard(self, watched):
         """Run one life of a task; whatever ends it is noted, and nothing goes further up."""
-        error = None
+        error: Exception | None = None
         try:
             await watched.factory(watched.beat)
         except asyncio.CancelledError:

@@ -5,13 +5,13 @@ the earliest deadline any of them waits for: the clock stands there until that b
 in virtual time, however slow the computer. It passes at the slow rate (real time) while
 
 * a board is busy (it runs Python), so that its computing takes the time it takes;
-* a socket of a board did something within the last 10 ms of real time, so that a TLS handshake or a broker's answer
-  does not time out in virtual time;
+* a socket of a board has just sent (100 ms) or received something (50 ms), so that a TLS handshake or a broker's answer
+  does not time out in virtual time (chip/sockets.py has the rule);
 * a board has passed its deadline and has not yet noticed;
 * no board is on.
 
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
-sockets have been quiet for 10 ms it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
+sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
 
 The thread also watches the watchdogs of boards that do not call into their virtual chip any more.
 """
@@ -28,13 +28,14 @@ from pathlib import Path
 from .chip import layout
 
 RING = 1 << 30
-QUIET_US = 10_000
+ANSWER_US = 100_000
 SLOW_RATE = 1
 LIMIT_MAX_US = RING - 5000
 SLOW_LIMIT_US = 5_000_000
 WDT_GRACE_MS = 200
 _FAST_TICK_S = 0.0005
 _SLOW_TICK_S = 0.02
+_READS_MAX = 100
 
 _CLOCK = {name: 4 * index for index, name in enumerate(layout.CLOCK_FIELDS)}
 _SLOT = {name: 4 * index for index, name in enumerate(layout.SLOT_FIELDS)}
@@ -83,7 +84,15 @@ def rtc_words(memory: mmap.mmap) -> Words:
 class Conductor:
     """Owns the shared file; starts a thread that keeps the clock until `stop()`."""
 
-    def __init__(self, path: Path, rate: int = 1, is_jump: bool = False, world_s: int = 0, start_s: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rate: int = 1,
+        is_jump: bool = False,
+        world_s: int = 0,
+        start_s: int = 0,
+        answer_us: int = ANSWER_US,
+    ) -> None:
         if not 1 <= rate <= 1000:
             raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")
         self.path = path
@@ -99,6 +108,7 @@ class Conductor:
         self._shared["wanted"] = rate
         self._shared["is_jump"] = int(is_jump)
         self._shared["world_s"] = world_s
+        self._shared["answer_us"] = answer_us
         self._write()
         self._is_over = threading.Event()
         self.on_bite: dict[int, Callable[[], None]] = {}
@@ -127,12 +137,13 @@ class Conductor:
     def now_us(self) -> int:
         """Return virtual us since the street began."""
         if self.is_jump:
-            while True:
+            for _ in range(_READS_MAX):
                 seq = self._shared["seq"]
                 base = self._shared["v_s"] * 1_000_000 + self._shared["v_us"]
                 since = (monotonic_us() - self._shared["r_us30"]) % RING
                 if not seq & 1 and seq == self._shared["seq"]:
-                    return base + min(since, LIMIT_MAX_US)
+                    break
+            return base + min(since, LIMIT_MAX_US)  # of a board that jumps all the time, a moment among its last ones
         with self._lock:
             return self._v_us + min((monotonic_us() - self._r_us) * self._rate, self._limit)
 
@@ -161,7 +172,7 @@ class Conductor:
 
     def _tick(self) -> None:
         state_at, deadline_at, has_at = (_SLOT[name] // 4 for name in ("state", "deadline_ms30", "has_deadline"))
-        socket_at = _SLOT["socket_us30"] // 4
+        slow_at = _SLOT["slow_until_us30"] // 4
         real = monotonic_us()
         is_slow = self._rate_wanted == 1
         deadlines: list[int] = []
@@ -170,7 +181,7 @@ class Conductor:
             if slot[state_at] == 0:
                 continue
             is_anyone_there = True
-            if slot[state_at] == 1 or (slot[socket_at] and 0 <= diff30(real % RING, slot[socket_at]) < QUIET_US):
+            if slot[state_at] == 1 or (slot[slow_at] and diff30(slot[slow_at], real % RING) > 0):
                 is_slow = True
             elif slot[has_at]:
                 deadlines.append(slot[deadline_at])

@@ -20,7 +20,7 @@ from typing import Any, Protocol, Self
 
 from . import flash_image, rom
 from .chip import layout
-from .conductor import RING, Conductor, map_file, monotonic_us, rtc_words
+from .conductor import ANSWER_US, RING, Conductor, map_file, monotonic_us, rtc_words
 
 HEAP_BYTES = 110 * 1024
 """What an application finds free on a classic ESP32 with stock MicroPython, as this project budgets it."""
@@ -62,10 +62,18 @@ class Runtime(Protocol):
 class Street:
     """Boards with one clock and one radio. `rate` is 1 to 1000; `jump=True` is for one board alone."""
 
-    def __init__(self, folder: Path, rate: int = 1, jump: bool = False, world_s: int = 0, start_s: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rate: int = 1,
+        jump: bool = False,
+        world_s: int = 0,
+        start_s: int = 0,
+        answer_us: int = ANSWER_US,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.conductor = Conductor(folder / "street.bin", rate, jump, world_s, start_s)
+        self.conductor = Conductor(folder / "street.bin", rate, jump, world_s, start_s, answer_us)
         self.boards: list[VirtualBoard] = []
 
     def board(self, name: str, runtime: Runtime, **settings: Any) -> VirtualBoard:
@@ -313,9 +321,9 @@ class VirtualBoard:
                 while at < len(self.events):
                     event = self.events[at]
                     at += 1
-                    if what(event) if callable(what) else event["e"] == what:
-                        if all(event.get(name) == value for name, value in members.items()):
-                            return event
+                    is_it = what(event) if callable(what) else event["e"] == what
+                    if is_it and all(event.get(name) == value for name, value in members.items()):
+                        return event
                 left = until - time.monotonic()
                 if self.state == "crashed" or left <= 0:
                     what_name = what if isinstance(what, str) else getattr(what, "__name__", "it")
@@ -397,6 +405,7 @@ class VirtualBoard:
         slot["epoch"] = slot["epoch"] + 1
         slot["state"] = 1
         slot["irq_lost"] = 0
+        slot["slow_until_us30"] = 0
         slot["has_deadline"] = 0
         slot["wdt_armed"] = 0
         settings = {

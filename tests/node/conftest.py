@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import RUNTIME_PROPERTY
 from tests.node.broker import Broker, Site, require_mosquitto
 from tests.node.peer import INTERPRETERS, Node, interpreter_command
 from tests.runtimes import NAMES
@@ -34,11 +35,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return made
 
 
-@pytest.fixture(params=INTERPRETERS)
+@pytest.fixture(params=NAMES)
 def node(request: pytest.FixtureRequest) -> Iterator[Callable[..., Node]]:
-    """Call it with an order of mqtt_main.py: a node is started on this interpreter, and killed at the end."""
+    """Call it with an order of mqtt_main.py: a node is started on each MicroPython, and killed at the end."""
+    yield from _nodes(request)
+
+
+@pytest.fixture(params=INTERPRETERS)
+def any_node(request: pytest.FixtureRequest) -> Iterator[Callable[..., Node]]:
+    """As `node`, on CPython too: the host's tools may use the same client."""
+    yield from _nodes(request)
+
+
+def _nodes(request: pytest.FixtureRequest) -> Iterator[Callable[..., Node]]:
     if request.param in NAMES:
-        request.node.user_properties.append(("micropython_runtime", request.param))
+        request.node.user_properties.append((RUNTIME_PROPERTY, request.param))
     command, environment = interpreter_command(request.param)
     nodes: list[Node] = []
 

@@ -1,6 +1,6 @@
 """DALI scenarios that print what came of them, the same lines on CPython and both MicroPythons:
 
-micropython tests/node/dali_main.py frames|commission|memory|faults SEED COUNT|lock
+micropython tests/node/dali_main.py frames|commission GEARS|memory|faults SEED COUNT|lock
 """
 
 import hashlib
@@ -55,12 +55,12 @@ def digest_frames(count):
     return digest.digest().hex()
 
 
-def commission_all(twins, seed=1, noise_one_in=0, is_alike=False):
-    """Address 64 gears of which some drew the same numbers; return a line of figures.
+def commission_all(twins, seed=1, noise_one_in=0, is_alike=False, count=64):
+    """Address gears of which some drew the same numbers; return a line of figures.
 
     ``is_alike``: all gear answers at the same speed and at the same moment, so that equal answers look like one.
     """
-    gears = [Gear(-1, seed * 1000 + i) for i in range(64)]
+    gears = [Gear(-1, seed * 1000 + i) for i in range(count)]
     for i in range(twins):
         gears[2 * i].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
         gears[2 * i + 1].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
@@ -73,7 +73,7 @@ def commission_all(twins, seed=1, noise_one_in=0, is_alike=False):
         world.bus.half_us = 417
     given = world.result(master.run(commission()))
     addresses = sorted(gear.short for gear in gears)
-    is_right = given == list(range(64)) and addresses == given
+    is_right = given == list(range(count)) and addresses == given
     return " ".join(["commission", str(is_right), str(master.frames), "frames", str(world.now_ms // 1000), "s"])
 
 
@@ -201,7 +201,12 @@ def lines_of(arguments):
     if what == "frames":
         return [digest_frames(2000)]
     if what == "commission":
-        return [commission_all(0), commission_all(5, 2), commission_all(5, 3, is_alike=True)]
+        count = int(arguments[1])
+        return [
+            commission_all(0, count=count),
+            commission_all(5, 2, count=count),
+            commission_all(5, 3, is_alike=True, count=count),
+        ]
     if what == "memory":
         return read_memory()
     if what == "faults":

@@ -41,7 +41,15 @@ def describe(reader):
     if kind == PUBLISH:
         if len(reader.payload) > SIZE_MAX or not reader.topic or (reader.qos and not reader.packet_id):
             raise AssertionError("a PUBLISH beyond its bounds")
-        return (kind, reader.topic, bytes(reader.payload), reader.qos, reader.retain, reader.packet_id, reader.is_oversize)
+        return (
+            kind,
+            reader.topic,
+            bytes(reader.payload),
+            reader.qos,
+            reader.retain,
+            reader.packet_id,
+            reader.is_oversize,
+        )
     return (kind, reader.packet_id, bytes(reader.codes) if kind == 9 else reader.code)
 
 

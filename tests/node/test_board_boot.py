@@ -56,7 +56,7 @@ print("modules", "host" if "ffi" in dir() else "chip")
 
 
 def test_program_that_ends_leaves_the_board_at_its_prompt(board: VirtualBoard) -> None:
-    """An open prompt is how an uncaught exception looks on the chip: nobody controls the lamp, and someone must know."""
+    """An open prompt is how an uncaught exception looks on the chip: nobody controls the lamp then."""
     board.install({"main.py": "x = 1 // 0"})
     board.start()
     assert board.wait_for("repl")["why"] == "ZeroDivisionError"

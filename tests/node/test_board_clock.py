@@ -15,7 +15,7 @@ DAY_S = 86_400
 
 
 def test_ticks_wrap_as_on_the_chip(tmp_path: Path, micropython_runtime: Runtime) -> None:
-    """The unix port's ticks never wrap, the chip's do every 12.4 days: the fault shows after a fortnight on the pole."""
+    """The unix port's ticks never wrap, the chip's do every 12.4 days: such faults show after a fortnight."""
     main = """
 import time, asyncio
 async def main():

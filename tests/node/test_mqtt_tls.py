@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,27 +17,38 @@ from tests.runtimes import Runtime
 Start = Callable[..., Node]
 StartBroker = Callable[..., Broker]
 
-# What another task may have to wait for the link, on a host: DESIGN, section 4. The machine itself pauses processes for
-# longer when it is busy, so the tests judge by much more and print what they saw.
-MEANT_US = 20_000
-BUSY_US = 150_000
+# What another task may have to wait for the link, on a host: in processor time that this process used meanwhile. By the
+# clock on the wall, a busy machine pauses any process for longer; that is only bounded against a handshake that waits.
+COMPUTED_US = 20_000
+WAITED_US = 300_000
+
+
+def assert_others_ran(said: dict[str, str]) -> None:
+    """No other task of the node waited too long."""
+    assert int(said["computed_us"]) < COMPUTED_US and int(said["gap_us"]) < WAITED_US, figures(said)
+
+
+def figures(said: dict[str, str]) -> str:
+    """The longest wait in words."""
+    computed, waited = (int(said[name]) / 1000 for name in ("computed_us", "gap_us"))
+    return f"{computed:.1f} ms of computing, {waited:.1f} ms by the clock"
 
 
 @pytest.mark.parametrize("has_tls13", [False, True])
 def test_talks_over_tls_with_its_certificate(
-    node: Start, mosquitto: StartBroker, site: Site, has_tls13: bool, capsys: pytest.CaptureFixture[str]
+    any_node: Start, mosquitto: StartBroker, site: Site, has_tls13: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The link to the town crosses networks that are not the town's: both ends must prove who they are.
     The lamp's own task must not notice the handshake."""
     broker = mosquitto(site.tls_lines(), has_tls13)
-    one = node(do="basic", port=broker.port, **tls_order(site))
+    one = any_node(do="basic", port=broker.port, **tls_order(site))
     said = one.finish()
     assert one.all("got") == ["t/1 zero 0", "t/1 one 0"]
     assert said["closed"] == "1 handshakes 1"
     assert "u'L001'" in broker.log(), "the broker knows the node by its certificate"
-    assert int(said["gap_us"]) < BUSY_US
+    assert_others_ran(said)
     with capsys.disabled():
-        print(f"\n  longest wait of another task beside a TLS connection: {int(said['gap_us']) / 1000:.1f} ms")
+        print(f"\n  beside a TLS connection another task waits for {figures(said)}")
 
 
 @pytest.mark.parametrize(
@@ -46,20 +56,18 @@ def test_talks_over_tls_with_its_certificate(
     [("wrong_name", "tls name"), ("wrong_ca", "tls untrusted"), ("expired", "tls expired")],
 )
 def test_refuses_a_false_broker(
-    broker_has: str, what: str, node: Start, mosquitto: StartBroker, site: Site
+    broker_has: str, what: str, any_node: Start, mosquitto: StartBroker, site: Site
 ) -> None:
     """Whoever can answer in the broker's place could keep a district dark: a false broker is refused by name."""
     broker = mosquitto(site.tls_lines(broker_has))
-    said = node(do="refused", port=broker.port, **tls_order(site)).finish()
+    said = any_node(do="refused", port=broker.port, **tls_order(site)).finish()
     assert said["what"] == what
-    assert int(said["gap_us"]) < BUSY_US
+    assert_others_ran(said)
     assert "as L001" not in broker.log(), "nothing was said to it"
 
 
 @pytest.mark.parametrize("node_has", [None, "stolen"])
-def test_broker_refuses_a_false_node(
-    node_has: str | None, node: Start, mosquitto: StartBroker, site: Site
-) -> None:
+def test_broker_refuses_a_false_node(node_has: str | None, node: Start, mosquitto: StartBroker, site: Site) -> None:
     """Anybody may open a pole and connect what they like: without a certificate of the site there is no link,
     and the node is told so in words that name the cause."""
     if node_has == "stolen":
@@ -67,7 +75,7 @@ def test_broker_refuses_a_false_node(
     broker = mosquitto(site.tls_lines())
     said = node(do="refused", port=broker.port, **tls_order(site, node_has)).finish()
     assert said["what"] in ("tls alert", "tls closed")
-    assert int(said["gap_us"]) < BUSY_US
+    assert_others_ran(said)
     assert "as L001" not in broker.log()
 
 
@@ -77,7 +85,10 @@ def test_revoked_node_is_refused(node: Start, mosquitto: StartBroker, site: Site
     revoked = site.folder / "revoked.crl"
     revoked.write_bytes(site.authority.revocations([credential.certificate.serial_number]))
     broker = mosquitto([*site.tls_lines(), f"crlfile {revoked}"])
-    assert node(do="refused", port=broker.port, **tls_order(site, "L666")).finish()["what"] in ("tls alert", "tls closed")
+    assert node(do="refused", port=broker.port, **tls_order(site, "L666")).finish()["what"] in (
+        "tls alert",
+        "tls closed",
+    )
     assert node(do="basic", port=broker.port, **tls_order(site)).finish()["closed"] == "1 handshakes 1"
 
 
@@ -85,7 +96,7 @@ def test_handshake_is_bounded(node: Start, site: Site, mosquitto: StartBroker) -
     """A server that accepts and never speaks TLS (a captive portal does) must not hold the node: an error, in time."""
     said = node(do="refused", port=mosquitto().port, handshake_ms=600, **tls_order(site)).finish()
     assert said["what"].startswith("tls") or said["what"] == "timeout handshake"
-    assert int(said["gap_us"]) < BUSY_US
+    assert_others_ran(said)
 
 
 def test_bad_files_are_refused_by_name(micropython_runtime: Runtime, tmp_path: Path) -> None:
@@ -113,7 +124,7 @@ def test_thousand_tls_reconnections_leave_nothing(
     said = node(do="reconnects", port=broker.port, times=times, **tls_order(site)).finish(600)
     before, after = ([int(word) for word in said[name].split()] for name in ("before", "after"))
     with capsys.disabled():
-        print(f"\n  files, resident KiB, heap before {before} and after {after}; longest wait {said['gap_us']} us")
+        print(f"\n  files, resident KiB, heap before {before} and after {after}; {figures(said)}")
     assert after[0] == before[0] and after[1] <= before[1] + 256 and after[2] <= before[2] + 512
 
 
@@ -167,5 +178,5 @@ def test_wait_of_another_task_beside_tls(
     one = Node(command, environment, {"do": "reconnects", "port": broker.port, "times": 50, **tls_order(site)})
     said = one.finish(60)
     with capsys.disabled():
-        print(f"\n  {interpreter}: longest wait {int(said['gap_us']) / 1000:.1f} ms in 50 TLS sessions", json.dumps(said))
-    assert int(said["gap_us"]) < MEANT_US
+        print(f"\n  {interpreter}, 50 TLS sessions: another task waits for {figures(said)}")
+    assert_others_ran(said)

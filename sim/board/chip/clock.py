@@ -46,9 +46,8 @@ class Clock:
         self.on_us30 = 0
         self._seq = 1  # never equal to an even number: the first call reads
         self._s = self._us = self._ms30 = self._us30 = self._r = self._rate = self._limit = 0
+        self.pretended_us = -1  # while an interrupt's handler runs for a moment that has just passed
         self.is_jump = self.shared.is_jump
-        self.last_socket_r = real_us() & MASK
-        self.had_socket = False
 
     def start_ticks(self, on_ms30, on_us30):
         """Say at which virtual moment this chip's ticks were 0."""
@@ -96,8 +95,14 @@ class Clock:
 
     def ticks_us(self):
         """Return us since power on or reset, modulo 2^30."""
+        if self.pretended_us >= 0:
+            return self.pretended_us
         passed = self.passed_us()
         return (add30(self._us30, passed) - self.on_us30) & MASK
+
+    def sub_ms_us(self):
+        """Return the us within the present ms, 0 to 999."""
+        return (self._us % 1000 + self.passed_us()) % 1000
 
     def world_s(self):
         """Return whole virtual seconds since the street began."""
@@ -110,20 +115,22 @@ class Clock:
         total = self._us + passed
         return self._s + total // 1000000, total // 1000 % 1000
 
-    def touch_socket(self):
-        """Note that a socket did something just now: time must not run away from whoever answers."""
-        self.last_socket_r = real_us() & MASK
-        self.had_socket = True
-        self.slot.socket_us30 = self.last_socket_r
+    def want_real_time(self, us):
+        """Ask for real time during `us` of real time from now: somebody outside is about to do something."""
+        until = add30(real_us() & MASK, us)
+        if self.slot.slow_until_us30 == 0 or diff30(until, self.slot.slow_until_us30) > 0:
+            self.slot.slow_until_us30 = until or 1
 
-    def socket_quiet_us(self):
-        """Return real us since the last socket event; a very long time where there was none."""
-        if not self.had_socket:
-            return _HALF - 1
-        passed = (real_us() - self.last_socket_r) & MASK
-        if passed > 60000000:
-            self.had_socket = False
-        return passed
+    def real_time_wanted_us(self):
+        """Return for how many us more real time is wanted, 0 for none."""
+        until = self.slot.slow_until_us30
+        if until == 0:
+            return 0
+        left = diff30(until, real_us() & MASK)
+        if left <= 0:
+            self.slot.slow_until_us30 = 0
+            return 0
+        return left
 
     def own(self, jump_ms, jump_us=0):
         """Jump mode only: make now the new base, later than it is by ms and us (us below 1000)."""

@@ -2,20 +2,20 @@
 
 Due are: the host's operations, the script's events, timers, the watchdog. All of it happens inside the board's calls
 (poll, sleep, ticks), where interrupts are delivered too. A wait is cut into slices of real time, because the clock's
-rate may change under it; in jump mode, where nothing is pending and the sockets have been quiet for QUIET_US, the
-clock moves to the next thing due at once.
+rate may change under it; in jump mode, where nothing is pending and no socket wants real time (sockets.py), the clock
+moves to the next thing due at once.
 """
 
 from time import ticks_us as real_us
 
-import select as _select  # noqa: I001 - the interpreter's own, before it is replaced
+import select as _select  # the interpreter's own, before it is replaced
 
 import uctypes
 
-from . import irq, libc, wire
+from . import irq, libc, sockets, wire
 from .clock import MASK, add30, diff30
+from .sockets import QUIET_US
 
-QUIET_US = 10000
 SLICE_MS = 100
 _SERVICE_US = 1000
 _JUMP_MAX_MS = 1 << 28
@@ -90,7 +90,18 @@ def reschedule():
 
 
 def run_due():
-    """Fire what is due now: script and timers; return True where anything was."""
+    """Fire what is due now: script and timers; return True where anything was. What they call may not call it again."""
+    global _is_serving
+    if _is_serving:
+        return False
+    _is_serving = True
+    try:
+        return _run_due()
+    finally:
+        _is_serving = False
+
+
+def _run_due():
     happened = False
     if _script_line is not None:
         while _script_line is not None and _script_wait_ms() <= 0:
@@ -124,7 +135,7 @@ def service():
             wire.receive()
             happened = True
             irq.deliver()
-        if run_due():
+        if _run_due():
             happened = True
     finally:
         _is_serving = False
@@ -161,7 +172,7 @@ def wait(poll, until30, has_deadline, found):
                 found.append((one[0], one[1]))
         slot.state = _BUSY
         if found:
-            clock.touch_socket()
+            clock.want_real_time(QUIET_US)
         if happened or not irq.is_idle():
             happened = service() or happened
         elif run_due():
@@ -190,12 +201,13 @@ def _slice_ms(until30, has_deadline):
         left = min(left, _script_wait_ms())
     if left <= 0:
         return 0
+    sockets.look(clock)
     slot.deadline_ms30 = add30(now30, left)
     slot.has_deadline = 1
     if clock.is_jump:
-        quiet = clock.socket_quiet_us()
-        if quiet < QUIET_US:
-            return min(left, (QUIET_US - quiet) // 1000 + 1)
+        wanted = clock.real_time_wanted_us()
+        if wanted:
+            return min(left, wanted // 1000 + 1)
         if left >= _JUMP_MAX_MS:
             return SLICE_MS  # nothing is ever due: only the host can wake it
         clock.own(left)
@@ -221,12 +233,14 @@ def sleep_ms(ms):
 
 
 def nap(ms):
-    """Let at most `ms` pass (0 to 2^28), less where anything happened: an operation, an interrupt, a frame."""
-    wait(_bare, add30(clock.world_ms30(), min(ms, _JUMP_MAX_MS)), True, None)
+    """Let at most `ms` pass (0 to 2^28; None for no bound), less where anything happened."""
+    if ms is None:
+        wait(_bare, 0, False, None)
+    else:
+        wait(_bare, add30(clock.world_ms30(), min(ms, _JUMP_MAX_MS)), True, None)
 
 
 def end(code):
     """End the process: the chip resets (see layout) and the host starts it again."""
     clock.slot.state = 0
     libc.leave(code)
-

@@ -21,6 +21,7 @@ CLOCK_FIELDS = (
     "limit_us",  # virtual time stands still this many us after the base, until the next writing
     "wanted",  # the rate while everybody is idle
     "is_jump",  # 1: a lone node owns this clock and jumps to its next deadline
+    "answer_us",  # real us within which a peer answers what a board has sent
     "boards",  # how many slots are given out
     "world_s",  # UTC of the virtual world at v_s = 0, seconds since 2000
 )
@@ -30,7 +31,7 @@ SLOT_FIELDS = (
     "state",  # 0 absent, 1 busy, 2 waiting
     "deadline_ms30",  # what it waits for, virtual ms modulo 2^30
     "has_deadline",
-    "socket_us30",  # real us of its last socket event
+    "slow_until_us30",  # real us until which its sockets want real time; 0 never
     "wdt_ms30",  # when its watchdog bites, virtual ms modulo 2^30
     "wdt_armed",
     "flash_ops",  # program, erase and sync operations since the host cleared it

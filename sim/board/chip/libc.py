@@ -25,6 +25,7 @@ write = _libc.func("i", "write", "iPi")
 sendto = _libc.func("i", "sendto", "iPiiPi")
 recv = _libc.func("i", "recv", "iPii")
 shutdown = _libc.func("i", "shutdown", "ii")
+getsockopt = _libc.func("i", "getsockopt", "iiiPP")
 leave = _libc.func("v", "_exit", "i")
 getpid = _getpid
 

@@ -11,6 +11,13 @@ spi_buses = {}
 _ENODEV = 19
 
 
+def _nothing_to_tell():
+    pass
+
+
+before_access = [_nothing_to_tell]  # the wiring puts here what tells the models the time
+
+
 class _Nothing:
     """An I2C bus with nobody on it."""
 
@@ -28,13 +35,41 @@ class I2C:
 
     def __init__(self, id=0, scl=None, sda=None, freq=400000, timeout=50000):
         self._bus = i2c_buses.get(id) or _Nothing()
-        self.scan = self._bus.scan
-        self.readfrom = self._bus.readfrom
-        self.readfrom_into = self._bus.readfrom_into
-        self.writeto = self._bus.writeto
-        self.readfrom_mem = self._bus.readfrom_mem
-        self.readfrom_mem_into = self._bus.readfrom_mem_into
-        self.writeto_mem = self._bus.writeto_mem
+
+    def scan(self):
+        """Return the addresses that acknowledge."""
+        before_access[0]()
+        return self._bus.scan()
+
+    def readfrom(self, addr, nbytes, stop=True):
+        """Return bytes from a device."""
+        before_access[0]()
+        return self._bus.readfrom(addr, nbytes, stop)
+
+    def readfrom_into(self, addr, buf, stop=True):
+        """Fill a buffer from a device."""
+        before_access[0]()
+        return self._bus.readfrom_into(addr, buf, stop)
+
+    def writeto(self, addr, buf, stop=True):
+        """Write to a device; return how many bytes were acknowledged."""
+        before_access[0]()
+        return self._bus.writeto(addr, buf, stop)
+
+    def readfrom_mem(self, addr, memaddr, nbytes, addrsize=8):
+        """Return bytes from a register."""
+        before_access[0]()
+        return self._bus.readfrom_mem(addr, memaddr, nbytes, addrsize=addrsize)
+
+    def readfrom_mem_into(self, addr, memaddr, buf, addrsize=8):
+        """Fill a buffer from a register."""
+        before_access[0]()
+        return self._bus.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+
+    def writeto_mem(self, addr, memaddr, buf, addrsize=8):
+        """Write to a register."""
+        before_access[0]()
+        return self._bus.writeto_mem(addr, memaddr, buf, addrsize=addrsize)
 
     def deinit(self):
         """Do nothing."""
@@ -109,27 +144,29 @@ class UART(io.IOBase):
 
     def any(self):
         """Return how many bytes wait."""
+        before_access[0]()
         return self._line.any() if self._line else 0
 
     def read(self, count=None):
         """Return bytes, or None where there are none."""
-        if not self._line or not self._line.any():
+        if not self.any():
             return None
         return self._line.read() if count is None else self._line.read(count)
 
     def readinto(self, into, count=None):
         """Read into a buffer; return how many, or None where there are none."""
-        if not self._line or not self._line.any():
+        if not self.any():
             return None
         return self._line.readinto(into) if count is None else self._line.readinto(memoryview(into)[:count])
 
     def readline(self):
         """Return a line, or None."""
-        return self._line.readline() if self._line and self._line.any() else None
+        return self._line.readline() if self.any() else None
 
     def write(self, data):
         """Send bytes; return how many."""
         if self._line:
+            before_access[0]()
             self._line.write(data)
         return len(data)
 

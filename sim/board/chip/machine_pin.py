@@ -33,7 +33,7 @@ class _Irq:
 
 
 class Pin:
-    """One GPIO. `level` is what a voltmeter would show; `line` a bus model's PinLine where the wiring hangs one on it."""
+    """One GPIO. `level` is what a voltmeter would show; `line` is a model's end of the wire, if any."""
 
     IN = 1
     OUT = 3

@@ -1,4 +1,4 @@
-"""From the first instruction to `/main.py`: the board's modules take their places, the flash is mounted, the heap bound.
+"""From the first instruction to `/main.py`: the board's modules take their places, the flash is mounted.
 
 Order as on the chip: reset cause and RTC are known, the file system is mounted (a blank one is formatted, a corrupted
 one stops here, as ports/esp32/modules/inisetup.py does), /main.py is executed. When it ends or raises, the board is at
@@ -13,7 +13,22 @@ import vfs
 
 from . import clock as clock_module
 from . import flash as flash_module
-from . import idle, irq, layout, libc, machine_rtc, vasyncio, vesp32, vespnow, vmachine, vnetwork, vselect, vsocket, vtime
+from . import (
+    idle,
+    irq,
+    layout,
+    libc,
+    machine_rtc,
+    vasyncio,
+    vesp32,
+    vespnow,
+    vmachine,
+    vnetwork,
+    vonewire,
+    vselect,
+    vsocket,
+    vtime,
+)
 from . import query as query_module
 from . import wire
 from . import wiring as wiring_module
@@ -37,7 +52,7 @@ def run(settings):
     vnetwork.attach(settings.get("wifi", {}))
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
-    wiring_module.hang(settings.get("wiring", {}), idle)
+    wiring_module.hang(settings.get("wiring", {}))
     path, length = settings["flash"]
     flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
     app_rom = settings.get("app_rom")
@@ -84,6 +99,7 @@ def _take_places():
     places["network"] = vnetwork
     places["esp32"] = vesp32
     places["espnow"] = vespnow
+    places["onewire"] = vonewire
     places["ssl"] = tls
 
 
@@ -154,4 +170,4 @@ def _main(ballast):
 
 def _prompt():
     while True:
-        idle.sleep_ms(60000)
+        idle.nap(None)

@@ -3,6 +3,7 @@
 import gc
 
 from . import idle, wire
+from .machine_bus import before_access
 
 NVS_BYTES = 16384
 HEAP_DATA = 4
@@ -101,7 +102,9 @@ class RMT:
 
     PULSE_MAX = 32767
 
-    def __init__(self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0):
+    def __init__(
+        self, channel=0, pin=None, clock_div=8, idle_level=0, resolution_hz=None, tx_carrier=None, num_symbols=0
+    ):
         self._pin = pin
         self._tick_ns = 1000000000 // resolution_hz if resolution_hz else clock_div * 25 // 2
         self._idle_level = idle_level
@@ -120,13 +123,14 @@ class RMT:
         else:
             pulses = [(one * self._tick_ns, 1 if level else 0) for one, level in zip(duration, data)]
         line = self._pin.line
-        if line is not None and hasattr(line, "pulses"):
-            line.pulses(pulses)
+        if line is not None and hasattr(line, "write_pulses"):
+            line.write_pulses([one[0] // 1000 for one in pulses], [one[1] for one in pulses], self._idle_level)
         wire.post("rmt", ',"n":%d,"count":%d,"ns":%d' % (self._pin.number, len(pulses), sum(p[0] for p in pulses)))
 
     def wait_done(self, timeout=0):
-        """Return True: everything is sent at once."""
-        return True
+        """Return whether the last pulses are out; at once where no model hangs on the pin."""
+        line = self._pin.line
+        return line.wait_done() if hasattr(line, "wait_done") else True
 
     def loop(self, enable):
         """Note that the pattern repeats."""
@@ -146,7 +150,7 @@ class PCNT:
     HOLD = 0
     INCREMENT = 1
     DECREMENT = 2
-    sources = {}  # noqa: RUF012
+    sources = {}
 
     def __init__(self, id, pin=None, rising=0, falling=0, **settings):
         self._model = PCNT.sources.get(getattr(pin, "number", -1))
@@ -157,6 +161,7 @@ class PCNT:
 
     def value(self, value=None):
         """Return the count, and set it where a value is given."""
+        before_access[0]()
         raw = self._model.value() if self._model else 0
         now = raw - self._zero
         if value is not None:

@@ -20,6 +20,7 @@ MAX_ENCRYPT_PEER_NUM = 6
 
 _BROADCAST = b"\xff\xff\xff\xff\xff\xff"
 _HEADER_BYTES = 8
+_QUIET_US = 10000
 _MAC_AT = 4 * layout.SLOT_FIELDS.index("mac_high")
 _DEFAULT_BUFFER_BYTES = 526
 _MSG_DONTWAIT = 0x40
@@ -190,7 +191,7 @@ class ESPNow(io.IOBase):
             _sockaddr[3] = port & 0xFF
             libc.sendto(_fd, frame, len(frame), _MSG_DONTWAIT, _sockaddr, len(_sockaddr))
             heard = True
-        _clock.touch_socket()
+        _clock.want_real_time(_QUIET_US)
         self._state.stats[1 if heard else 2] += 1
         return heard
 

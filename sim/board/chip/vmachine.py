@@ -3,7 +3,7 @@
 from . import idle as waiting
 from . import irq, layout, machine_rtc
 from .clock import MASK, add30, diff30
-from .machine_bus import I2C, SPI, UART, SoftI2C
+from .machine_bus import I2C, SPI, UART, SoftI2C, before_access
 from .machine_pin import ADC, PWM, Pin, Signal, time_pulse_us
 from .machine_rtc import RTC
 
@@ -176,14 +176,15 @@ class Counter:
 
     RISING = 1
     FALLING = 2
-    _sources = {}  # noqa: RUF012
+    sources = {}
 
     def __init__(self, id, src=None, **kwargs):
-        self._model = Counter._sources.get(Pin(src).number) if src is not None else None
+        self._model = Counter.sources.get(Pin(src).number) if src is not None else None
         self._zero = 0
 
     def value(self, value=None):
         """Return the count, and set it where a value is given."""
+        before_access[0]()
         raw = self._model.value() if self._model else 0
         now = raw - self._zero
         if value is not None:

@@ -7,7 +7,7 @@ are delivered here. The frozen asyncio works on it unchanged.
 
 import io
 
-import select as _select  # noqa: I001 - the interpreter's own, before it is replaced
+import select as _select  # the interpreter's own, before it is replaced
 
 from . import idle, wire
 from .clock import add30, diff30
@@ -41,7 +41,6 @@ class _Poll:
             else:
                 self._soft.append([obj, eventmask])
         else:
-            idle.clock.touch_socket()
             self._real.register(obj, eventmask)
 
     def modify(self, obj, eventmask):
@@ -52,7 +51,6 @@ class _Poll:
                 raise OSError(2)
             entry[1] = eventmask
         else:
-            idle.clock.touch_socket()
             self._real.modify(obj, eventmask)
 
     def unregister(self, obj):

@@ -4,16 +4,13 @@ made, and those that exist are shut down (the peer's data stops; on the chip lwI
 
 import socket as _socket
 
-from socket import *  # noqa: F403 - all of the interpreter's names, then ours over them
+from socket import *  # all of the interpreter's names, then ours over them
 
-from . import idle, libc
+from . import idle, sockets
 
 _ENETUNREACH = 101
 _EAI_FAIL = -202  # what lwIP answers for a name without a network
-_SHUT_BOTH = 2
-_SOCKETS_MAX = 32
 
-_descriptors = []
 _is_up = [True]
 
 
@@ -21,15 +18,13 @@ def set_up(is_up):
     """Follow the Wi-Fi; going down shuts every socket that was made."""
     _is_up[0] = is_up
     if not is_up:
-        while _descriptors:
-            libc.shutdown(_descriptors.pop(), _SHUT_BOTH)
+        sockets.shut_all()
 
 
 def getaddrinfo(*arguments):
     """Resolve, where there is a network."""
     if not _is_up[0]:
         raise OSError(_EAI_FAIL)
-    idle.clock.touch_socket()
     return _socket.getaddrinfo(*arguments)
 
 
@@ -37,11 +32,6 @@ def socket(*arguments):
     """Make a socket, where there is a network."""
     if not _is_up[0]:
         raise OSError(_ENETUNREACH)
-    idle.clock.touch_socket()
     made = _socket.socket(*arguments)
-    number = made.fileno()
-    if number not in _descriptors:
-        if len(_descriptors) >= _SOCKETS_MAX:
-            _descriptors.pop(0)
-        _descriptors.append(number)
+    sockets.add(made.fileno(), idle.clock)
     return made

@@ -9,7 +9,7 @@ When the host closes its end the process ends, at once and whatever it does (rea
 import json
 from time import ticks_us as real_us
 
-import select as _select  # noqa: I001 - the interpreter's own, before it is replaced
+import select as _select  # the interpreter's own, before it is replaced
 
 from . import layout, libc
 
@@ -34,7 +34,7 @@ def attach(fd, clock):
 
 
 def add_line(fd, read):
-    """Watch another descriptor of the board's own; `read()` is called when it has something. Before any poll is made."""
+    """Watch another descriptor of the board's own; `read()` is called when it has something."""
     _lines[fd] = read
     _poll.register(fd, _select.POLLIN)
 
