@@ -93,6 +93,8 @@ ROOMS: dict[str, str] = {
 }
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
 SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.boot_files", "firmware.system.bundle")
+# What the host writes as the node reads it: a node's store in a folder, and the configuration in it.
+HOST_SHARED = ("firmware.system.store", "firmware.system.node_config")
 # Logic of firmware/system and links that the simulator runs. A module may be added when it takes its clock, files and
 # buses as arguments, so that it imports nothing but control and struct.
 PURE_SYSTEM: tuple[str, ...] = (
@@ -124,7 +126,7 @@ MAY_IMPORT: dict[str, Row] = {
     "app": _APP,
     "main": _APP,
     "host_tools": Row(
-        (*SHARED, "host_tools"),
+        (*SHARED, *HOST_SHARED, "host_tools"),
         None,
         "use control, links.codec or system.bundle, and talk to a board by mpremote; simulate from a verb in SIM_VERBS",
     ),
