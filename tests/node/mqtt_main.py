@@ -301,9 +301,12 @@ async def link(order):
 async def poison(order):
     """Receive with a kept session; a message that says "bad" kills its reader, once a connection."""
 
+    heard = []
+
     def on_message(topic, payload, retain):
-        say("got", bytes(payload).decode())
-        if bytes(payload) == b"bad":
+        heard.append(bytes(payload).decode())
+        say("got", heard[-1])
+        if heard[-1] == "bad":
             raise KeyError("a mistake of ours")
 
     client = client_of(order, on_message=on_message)
@@ -313,7 +316,7 @@ async def poison(order):
         await client.subscribe([order["topic"]])
         say("ready")
         try:
-            for _ in range(400):
+            while "good" not in heard:
                 await client.step()
         except KeyError:
             say("died", int(client.is_connected))
