@@ -55,3 +55,10 @@ def restore(controller, data, at: int) -> bool:
     energy.energy_mj = energy_mj
     energy.burning_s = get(data, at + 9)
     return True
+
+
+def burning_h(data, at: int) -> int:
+    """Return the hours that a lamp has burnt, out of what `save` wrote; 0 where it is something else."""
+    if data is None or len(data) < at + SIZE or data[at] != _FORMAT or data[at + 12] >= 64:
+        return 0
+    return get(data, at + 9) // 3600
