@@ -158,7 +158,7 @@ class VirtualBoard:
         self._line: socket.socket | None = None
         self._keeper: threading.Thread | None = None
         self._has_mains = False
-        self._is_bitten = False
+        self._killed_as = 0
         self.state = "off"
         self._query = 0
         self._serial = SerialFront() if serial else None
@@ -229,6 +229,23 @@ class VirtualBoard:
         if self._keeper is not None:
             self._keeper.join(timeout=WAIT_S)
             self._keeper = None
+
+    def brown_out(self, timeout_s: float = WAIT_S) -> Event:
+        """Let the supply dip: the chip says power-on, but its RTC memory has lived. Return the boot event."""
+        return self._reset_as(layout.PWRON_RESET, timeout_s)
+
+    def panic(self, timeout_s: float = WAIT_S) -> Event:
+        """Let the chip panic, as a fault in its C code does: a hard reset nobody asked for. Return the boot event."""
+        return self._reset_as(layout.HARD_RESET, timeout_s)
+
+    def _reset_as(self, cause: int, timeout_s: float) -> Event:
+        process = self._process
+        if process is None or not self._has_mains:
+            raise BoardError("the board is off")
+        mark = len(self.events)
+        self._killed_as = cause
+        process.kill()
+        return self.wait_for("boot", timeout_s, since=mark)
 
     def cut_at(self, operation: int, mode: str = "before") -> None:
         """Cut the mains at the n-th flash operation (program, erase, sync) from power on; 0 takes it back.
@@ -385,9 +402,9 @@ class VirtualBoard:
                 if not self._has_mains:
                     self.state = "off"
                     self._note_here("mains_off", was_cut=bool(self._slot["was_cut"]))
-                elif self._is_bitten or code in _RESETS:
-                    cause = layout.WDT_RESET if self._is_bitten else _RESETS[code]
-                    self._is_bitten = False
+                elif self._killed_as or code in _RESETS:
+                    cause = self._killed_as or _RESETS[code]
+                    self._killed_as = 0
                     self._rtc["cause"] = cause
                     self._note_here("reset", cause=cause)
                 else:
@@ -403,8 +420,8 @@ class VirtualBoard:
 
     def _bite(self) -> None:
         process = self._process
-        if process is not None and not self._is_bitten:
-            self._is_bitten = True
+        if process is not None and not self._killed_as:
+            self._killed_as = layout.WDT_RESET
             process.kill()
 
     def _run_once(self) -> int:

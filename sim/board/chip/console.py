@@ -22,6 +22,7 @@ _fd = -1
 _input = []
 _chunk = bytearray(512)
 _is_running = False
+may_interrupt = [True]  # micropython.kbd_intr(-1) takes it away
 _names = {"__name__": "__main__"}
 
 
@@ -58,7 +59,7 @@ def _read():
     if got <= 0:
         libc.leave(layout.EXIT_HOST_GONE)
     data = bytes(memoryview(_chunk)[:got])
-    if _is_running and b"\x03" in data:
+    if _is_running and may_interrupt[0] and b"\x03" in data:
         _input.clear()
         rest = data[data.rfind(b"\x03") + 1 :]
         if rest:
@@ -113,7 +114,7 @@ def _friendly():
         if byte == _CTRL_D and not line:
             _say("\n")
             _soft_reset(False)
-        elif byte == _CTRL_C or byte == _CTRL_B:
+        elif byte in (_CTRL_C, _CTRL_B):
             line = ""
             _say("\n>>> ")
         elif byte == 13 or byte == 10:

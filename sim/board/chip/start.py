@@ -24,6 +24,7 @@ from . import (
     vesp32,
     vespnow,
     vmachine,
+    vmicropython,
     vnetwork,
     vonewire,
     vselect,
@@ -94,6 +95,7 @@ def _take_places():
     import tls
 
     places = sys.modules
+    places["micropython"] = vmicropython
     places["time"] = vtime
     places["select"] = vselect
     places["socket"] = vsocket
