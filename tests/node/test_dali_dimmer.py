@@ -11,7 +11,7 @@ from firmware.drivers import dali_procedures as ask
 from firmware.drivers.contract import BadAnswer, DriverError, NoAnswer, OutOfRange
 from firmware.drivers.dali_dimmer import DaliDimmer, linear_arc
 from firmware.drivers.dali_memory import D4iMeter
-from sim.board.chips.dali_gear import Gear
+from sim.board.chips.dali_gear import Gear, number
 from tests.node.dali_main import bench, lines_of, live_through
 from tests.runtimes import ROOT, Runtime
 
@@ -167,7 +167,24 @@ def test_fades_are_the_gears_own():
     dimmer.write(1000)
     world.run(400)
     assert gear.level_at(world.now_ms) == 254
-    assert gear.history[-1][0] - at_ms <= 300
+    assert gear.history[-1][0] - at_ms <= 100
+
+
+def test_a_wish_that_is_overtaken_is_never_seen():
+    """Why: a glide down is being prepared (its time is stored first) when somebody comes: the lamp must not dip."""
+    gear, world, _, dimmer = lamp()
+    for wait_ms in range(20, 400, 20):
+        dimmer.write(1000)
+        world.run(6000)
+        before = len(gear.history)
+        dimmer.fade(200, 5000 + wait_ms * 100)
+        world.run(wait_ms)
+        dimmer.write(900)
+        world.run(6000)
+        seen = [arc for _, arc in gear.history[before:]]
+        assert seen in ([linear_arc(900)], [linear_arc(200), linear_arc(900)])
+        if wait_ms <= 150:
+            assert seen == [linear_arc(900)]
 
 
 def test_old_gear_has_the_fifteen_fade_times():
@@ -232,6 +249,30 @@ def test_levels_go_before_readings():
     assert gear.history[-1][0] - at_ms <= 150
     world.run(10000)
     assert (meter.energy_wh, meter.power_mw, meter.temperature_dc) == (123456, 38500, 410)
+    del reading
+
+
+def test_a_level_in_the_middle_of_a_latch():
+    """Why: any command between ENABLE WRITE MEMORY and the write forbids the write (IEC 62386-102): a level that comes
+    just then must wait its turn, or the energy counter is read torn."""
+    gear = Gear(5, 3)
+
+    def run_on(data: bytearray) -> None:
+        number(data, 5, 6, int.from_bytes(data[5:11], "big") + 1)
+
+    gear.banks[202].mover = run_on
+    _, world, master, dimmer = lamp(gear)
+    world.run(5000)
+    meter = D4iMeter(master, 5, has_diagnostics=False)
+    for offset in range(60, 500, 11):
+        reading = world.start(meter.read())
+        world.run(offset)
+        at_ms = world.now_ms
+        dimmer.write(offset)
+        world.run(4000)
+        assert gear.history[-1][1] == linear_arc(offset)
+        assert gear.history[-1][0] - at_ms <= 220
+        assert meter.energy_wh > 123456
     del reading
 
 
