@@ -80,11 +80,13 @@ class DaliDimmer:
     answer together: their damaged answer counts as an answer, and their levels are not compared. ``arc_of``: from
     permille to 0 ... 254; firmware/app.py passes control's logarithmic curve, which is what gear has from the factory,
     because drivers import no control. ``verify_s``: how often a level at rest is asked back. ``has_fades``: False where
-    the gear's memory is to be spared: each change of the fade time is stored in it.
+    the gear's memory is to be spared: each change of the fade time is stored in it, and then it is only once made none.
 
     ``is_protected``: 1 when the gear's failure levels are known to be 254. ``lamp_failure``: 1 while the gear reports
     its lamp (LEDs) dead. ``rounds``: rounds of tries that failed since the last success, up to 1000.
     """
+
+    can_go_dark = True
 
     def __init__(self, master, safe_permille, address=BROADCAST, arc_of=linear_arc, verify_s=60, has_fades=True):
         if not (0 <= address < 80 or UNADDRESSED <= address <= BROADCAST):
@@ -187,7 +189,7 @@ class DaliDimmer:
         arc = self._arc
         ms = self._fade_ms
         run = self._master.run
-        if self.has_fades and self._gear_fade_ms != ms:
+        if self._gear_fade_ms != ms:
             if ms == 0:
                 await run(_send_arc(self._address, arc), True)
             try:

@@ -196,6 +196,20 @@ def test_old_gear_has_the_fifteen_fade_times():
     assert (gear.fade_code, gear.level_at(world.now_ms), dimmer.fault) == (6, linear_arc(200), 0)
 
 
+def test_a_fade_time_left_by_somebody_is_taken_away_once():
+    """Why: gear that was set to glide for 90 s lights the street after the walker has gone; and with ``has_fades``
+    False its memory is written once and never again."""
+    gear = Gear(5, 3)
+    gear.fade_code = 15
+    gear, world, _, dimmer = lamp(gear, has_fades=False)
+    world.run(5000)
+    for permille in range(100, 1000, 50):
+        dimmer.fade(permille, 5000)
+        world.run(1000)
+        assert gear.level_at(world.now_ms) == linear_arc(permille)
+    assert (gear.fade_code, gear.stored, dimmer.fault) == (0, 1, 0)
+
+
 def test_limits_of_the_gear_are_no_fault():
     """Why: a gear that cannot go below 3 % does what it can; calling that a fault hides real ones."""
     gear, world, _, dimmer = lamp(Gear(5, 3, physical_minimum=60))
