@@ -290,6 +290,30 @@ def test_a_level_in_the_middle_of_a_latch():
     del reading
 
 
+def test_nothing_of_the_dimmers_waits_for_a_reading():
+    """Why: at boot the failure levels are verified while the meter reads; a level wished for just then once waited for
+    the meter's whole bank, a second and a half in the dark."""
+    for offset in range(100, 1200, 90):
+        gear = Gear(5, 3)
+        gear.power_on_level = gear.failure_level = 200
+        gear, world, master, dimmer = lamp(gear)
+        meter = D4iMeter(master, 5)
+        world.start(meter.read())
+        world.run(offset)
+        at_ms = world.now_ms
+        dimmer.write(300)
+        world.run(800)
+        assert gear.history[-1][1] == linear_arc(300)
+        assert gear.history[-1][0] - at_ms <= 500, offset
+        dimmer.fade(600, 1000)
+        world.run(20000)
+        assert gear.level_at(world.now_ms) == linear_arc(600)
+        assert meter.energy_wh == 123456
+        dimmer.write(300)
+        world.run(62000)
+        assert (gear.power_on_level, gear.failure_level, dimmer.is_protected) == (254, 254, 1)
+
+
 def test_a_reading_that_is_cut_off_leaves_the_bus_free():
     """Why: a supervisor stops a hung task in the middle of a frame; the lamp's task goes on."""
     gear, world, master, dimmer = lamp()
@@ -398,6 +422,12 @@ def test_real_clock_of_the_node(micropython_runtime: Runtime):
     """Why: the simulated clock is a double; the node's own must fit the same places."""
     done = micropython_runtime.run(["-c", CLOCK_PROGRAM])
     assert done.stdout.split() == ["True", "0"], done.stderr
+
+
+def test_on_the_real_event_loop(micropython_runtime: Runtime):
+    """Why: simulated time hides what asyncio does: tasks that wait for the bus, and one that is cancelled within."""
+    done = micropython_runtime.run([ROOT / "tests/node/dali_main.py", "real"])
+    assert done.stdout.strip() == "real [76, 0, 123456, 38500]", done.stderr
 
 
 @pytest.mark.soak
