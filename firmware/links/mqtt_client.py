@@ -149,8 +149,9 @@ class MqttClient:
     async def _connect(self, is_clean):
         # TLS wants two large blocks: have the heap in order before (reliability.md, C2).
         gc.collect()
+        address = await self._find()
         start = ticks_ms()
-        self._transport.begin(await self._find())
+        self._transport.begin(address)
         pause = 1
         while not self._transport.is_connected():
             if ticks_diff(ticks_ms(), start) > _CONNECT_MS:
