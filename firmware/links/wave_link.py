@@ -19,9 +19,10 @@ offset bytes (little-endian)
 The key is the site's: every pole must understand its neighbours. Who opens a pole can read it, and make lamps of that
 site brighter, each for as long as it is told to: a wave only adds light, and never darkens.
 
-Replays: (epoch, number) must rise for each sender. The epoch is stored one further before it is used, once a boot; the
-newest epochs of the neighbours are stored with it, so that an old night's messages are nothing new after a cut. Within
-the last epoch heard a pole that starts anew may be shown old messages until its neighbour speaks: light, for one hold.
+Replays: (epoch, number) must rise for each sender. The own epoch is stored one further before it is used, once a boot;
+the newest epochs of the neighbours are stored when they were heard, once in 10 minutes at most (a feeder's poles start
+together: one write more a night), so that an old night's messages are nothing new after a cut. Within the last epoch
+stored a pole that starts anew may be shown old messages until its neighbour speaks: light, for one hold.
 
 Rate: of one sender 3 messages at once, then 1 a second; 20 tags at once, then 10 a second in all. What is said of who
 is there is a pole's number and nothing of a person, and is nowhere kept.
@@ -49,6 +50,7 @@ _SENDER_MS = const(1000)
 _SENDER_BURST = const(3)
 _ALL_MS = const(100)
 _ALL_BURST = const(20)
+_STORE_MS = const(600000)
 
 
 class Wave:
@@ -82,6 +84,9 @@ class Wave:
         self._epoch = 0
         self._number = 0
         self._last_epoch = 0
+        # Neighbours' epochs that are not stored yet.
+        self._is_changed = False
+        self._writes = Bucket(_STORE_MS, 1)
         self._frame = bytearray(FRAME_BYTES)
         self.is_started = False
         self.sent = 0
@@ -110,6 +115,18 @@ class Wave:
         self._epoch = epoch
         self._number = 0
         self.is_started = True
+        self._is_changed = False
+        return True
+
+    def poll(self, tick: int) -> bool:
+        """Store the neighbours' epochs if some are new; True if it was done. Every minute or so, once started."""
+        if not self._is_changed or not self.is_started or not self._writes.take(tick):
+            return False
+        try:
+            self._store.write(STORE_NAME, self._state(self._last_epoch))
+        except (OSError, self._store_error):
+            return False
+        self._is_changed = False
         return True
 
     def send(self, origin: int, sequence: int, hops: int, travelled: int, tick: int) -> bool:
@@ -174,7 +191,9 @@ class Wave:
         if not keys.is_same(tag, frame[_BODY_BYTES:]):
             self.forged = _one_more(self.forged)
             return False
-        self._epochs[at] = epoch
+        if epoch != self._epochs[at]:
+            self._epochs[at] = epoch
+            self._is_changed = True
         self._numbers[at] = number
         if not self._buckets[at].take(tick):
             self.limited = _one_more(self.limited)

@@ -103,7 +103,11 @@ def test_strangers_and_other_sites():
     assert (own.forged, own.unknown) == (1, 1)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["send", "replay", "cut", "receiver cut"]), st.integers(0, 99)), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["send", "replay", "cut", "poll", "receiver cut"]), st.integers(0, 99)), max_size=40
+    )
+)
 @settings(max_examples=100)
 def test_no_frame_is_taken_twice(steps):
     """Who records a street's evening could light it all night (row 28). So no frame is taken twice, whoever is cut off
@@ -112,7 +116,7 @@ def test_no_frame_is_taken_twice(steps):
     stores = [MemoryStore(), MemoryStore()]
     one, other = wave_of(air, 0, 2, stores[0]), wave_of(air, 1, 2, stores[1])
     taken: set[bytes] = set()
-    tick = 0
+    tick = stored = 0
     for what, number in steps:
         tick += 2000
         if what == "send":
@@ -121,11 +125,14 @@ def test_no_frame_is_taken_twice(steps):
             air.queues[1].append(air.log[number % len(air.log)])
         elif what == "cut":
             one = wave_of(air, 0, 2, stores[0])
+        elif what == "poll":
+            tick += 600_000
+            newest = other._epochs[0]
+            if other.poll(tick):
+                stored = newest
         elif what == "receiver cut":
-            floor = other._epochs[0]
             other = wave_of(air, 1, 2, stores[1])
-            assert other._epochs[0] <= floor
-            taken = {frame for frame in taken if frame[7] + 256 * frame[8] < other._epochs[0]}
+            taken = {frame for frame in taken if frame[7] + 256 * frame[8] < stored}
         for frame in list(air.queues[1]):
             air.queues[1] = [frame]
             if heard(other, tick):
@@ -175,6 +182,39 @@ def test_one_cannot_shout_the_others_down():
     assert heard(own, tick + 3000) == [(101, 101, 1, 2, 0)]
     # The sender keeps to it by itself.
     assert [quiet.send(101, 2, 2, 0, 60_000) for _ in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_last_nights_messages_are_nothing_new():
+    """Who has recorded a night shows it to a pole that starts anew. So the epochs that were heard are stored, rarely,
+    and what is older than them is not taken after a cut."""
+    air = LossyAir(Chance(1), 2)
+    stores = [MemoryStore(), MemoryStore()]
+    other = wave_of(air, 1, 2, stores[1])
+    for _ in range(3):
+        wave_of(air, 0, 2, stores[0]).send(100, 1, 2, 0, 0)
+    assert len(heard(other)) == 3
+    stores[1].dies_at = stores[1].writes
+    assert not other.poll(700_000)
+    assert not other.poll(710_000)
+    assert other.poll(1_400_000)
+    assert not other.poll(3_000_000)
+    assert stores[1].writes == 3
+    other = wave_of(air, 1, 2, stores[1])
+    air.queues[1] = air.log[:2]
+    assert heard(other) == []
+    assert other.replayed == 2
+
+
+def test_forgeries_cost_little():
+    """A tag costs a part of a millisecond, and a flood of thousands a second must not cost the lamp its time."""
+    air = LossyAir(Chance(1), 2)
+    one, own = wave_of(air, 0, 2, secret=bytes(32)), wave_of(air, 1, 2)
+    one.send(100, 1, 2, 0, 0)
+    for number in range(1000):
+        air.queues[1] = [air.log[0]]
+        assert heard(own, 60_000 + number) == []
+    assert own.forged == 20 + 9
+    assert own.limited == 1000 - own.forged
 
 
 @pytest.mark.parametrize("seed", range(3))
