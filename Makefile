@@ -31,7 +31,7 @@ demo: $(STAMP) ## simulate one night of a town; reports in build/demo (SCENARIO=
 test: runtimes ## run the tests on CPython and both MicroPython runtimes (JOBS=2)
 	$(BIN)/python -m pytest -n $(JOBS)
 
-runtimes: $(STAMP) ## find or fetch the 64-bit and 32-bit MicroPython
+runtimes: $(STAMP) ## find or fetch the 64-bit and 32-bit MicroPython, and mosquitto
 	$(BIN)/python -m tests.runtimes.fetch
 
 lint: $(STAMP) ## ruff, mypy, and the rules of this house

@@ -35,19 +35,15 @@ class State:
     """What the RTC's memory keeps over a reset, and how the last run ended."""
 
     def __init__(self):
-        data = _unsealed(machine.RTC().memory(), b"RV1")
-        fields = struct.unpack(_RTC, data[:20] if data else b"RV1" + bytes(5) + b"\xff" * 8 + bytes(4))
-        self.reason, self.levels, self.lit_s, self.text = (
-            fields[4],
-            fields[6:10],
-            fields[10],
-            data[20:] if data else b"",
-        )
+        kept = _unsealed(machine.RTC().memory(), b"RV1")
+        data = kept or b"RV1" + bytes(5) + b"\xff" * 8 + bytes(4)
+        fields = struct.unpack(_RTC, data[:20])
+        self.reason, self.levels, self.lit_s, self.text = fields[4], fields[6:10], fields[10], data[20:]
         # The chip calls a brown-out a power-on too; but then its memory has lived. A reset without a mark is a panic.
-        ends = {machine.WDT_RESET: _WATCHDOG, machine.SOFT_RESET: _SOFT, machine.HARD_RESET: _PANIC if data else _OTHER}
+        ends = {machine.WDT_RESET: _WATCHDOG, machine.SOFT_RESET: _SOFT, machine.HARD_RESET: _PANIC if kept else _OTHER}
         self.end = fields[1] or ends.get(machine.reset_cause(), _OTHER)
         if machine.reset_cause() == machine.PWRON_RESET:
-            self.end = _BROWN_OUT if data else _POWER
+            self.end = _BROWN_OUT if kept else _POWER
         self.bad = 0 if self.end in (_INTENDED, _POWER) else min(fields[2] + (self.end >= _CRASH), 255)
 
     def save(self, mark):
@@ -75,20 +71,18 @@ def _write(path, data):
 
 
 def drive(lamps, levels):
-    """Put each output to its kept level, or to its safe one (permille); return the objects that hold the pins."""
-    held = []
+    """Put each output to its kept level, or to its safe one (permille)."""
     for at in range(6, len(lamps or b"") - 9, 10):
         kind, pin, invert, output, frequency, level = struct.unpack("<BBBBIH", lamps[at : at + 10])
         level = levels[output] if output < 4 and levels[output] <= 1000 else level
         try:
             if kind == 1:
                 duty = (1000 - level if invert else level) * 65535 // 1000
-                held.append(machine.PWM(machine.Pin(pin), freq=frequency, duty_u16=duty))
+                machine.PWM(machine.Pin(pin), freq=frequency, duty_u16=duty)
             elif kind == 2:
-                held.append(machine.Pin(pin, machine.Pin.OUT, value=(level > 0) != (invert > 0)))
+                machine.Pin(pin, machine.Pin.OUT, value=(level > 0) != (invert > 0))
         except (OSError, ValueError):
             continue  # No such pin: it is left alone, and the others are not.
-    return held
 
 
 def _choose(state):
@@ -128,7 +122,7 @@ def main():
         lamps = _read("/boot.lamp", b"RLMP")
         is_open = lamps == b"" or (lamps is not None and not lamps[4])
         state = State()
-        held = drive(lamps, _SAFE if state.bad >= _BAD_MAX else state.levels)
+        drive(lamps, _SAFE if state.bad >= _BAD_MAX else state.levels)
         micropython.kbd_intr(3 if is_open else -1)
         try:
             is_back = _start(lamps, state, watchdog)
@@ -139,12 +133,11 @@ def main():
             sys.print_exception(error, text)
             state.text = text.getvalue().encode()
         state.levels = _SAFE
-        held = drive(lamps, _SAFE)
+        drive(lamps, _SAFE)
         state.save(_INTENDED if is_back else _CRASH)
         if is_back:
             machine.WDT(timeout=_SERVICE_MS)
             micropython.kbd_intr(3)
-            return held
     finally:
         if not is_back:
             machine.reset()

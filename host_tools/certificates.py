@@ -119,10 +119,17 @@ class Authority(Credential):
         self, node_id: str, years: int = NODE_YEARS, now: dt.datetime | None = None, key: KeyOrNone = None
     ) -> Credential:
         """Certify a node; its common name is its id, by which the broker knows it (`use_identity_as_username`)."""
-        if not NODE_ID.fullmatch(node_id):
-            raise CertificateError(f"node id {node_id!r}: use 1 to 32 of A-Z a-z 0-9 _ -")
+        if not NODE_ID.fullmatch(node_id) or node_id == "group":
+            raise CertificateError(f"node id {node_id!r}: use 1 to 32 of A-Z a-z 0-9 _ -, and not the word group")
         end = _now(now) + dt.timedelta(days=365 * years)
         return self._issue(node_id, ExtendedKeyUsageOID.CLIENT_AUTH, end, [], key)
+
+    def operator(self, name: str, years: int = 2, now: dt.datetime | None = None) -> Credential:
+        """Certify an operator's tool; its common name is "operator.NAME", which no node can have."""
+        if not NODE_ID.fullmatch(name):
+            raise CertificateError(f"operator {name!r}: use 1 to 32 of A-Z a-z 0-9 _ -")
+        end = _now(now) + dt.timedelta(days=365 * years)
+        return self._issue(f"operator.{name}", ExtendedKeyUsageOID.CLIENT_AUTH, end, [], None)
 
     def revocations(self, serials: Iterable[int], days: int = 30, now: dt.datetime | None = None) -> bytes:
         """Return the list of revoked certificates (PEM) for the broker's `crlfile`; renew it before ``days`` end.

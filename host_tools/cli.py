@@ -2,11 +2,15 @@
 
 import typer
 
-from .verbs import plan, sim
+from .verbs import command, keys, node, plan, sim
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(plan.app, name="plan")
 app.add_typer(sim.app, name="sim")
+app.add_typer(node.app, name="node")
+app.add_typer(keys.app, name="keys")
+app.command()(command.command)
+app.command()(command.listen)
 
 
 @app.callback()

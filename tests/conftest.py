@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.runtimes import NAMES, Missing, Runtime, in_ci, known_runtimes
+from tests.runtimes.servers import known_mosquitto
 
 # A skip for one of these reasons is a test of the product that did not happen.
 SERIOUS = re.compile(r"runtime|server", re.IGNORECASE)
@@ -39,7 +40,8 @@ def micropython_runtime(request: pytest.FixtureRequest) -> Runtime:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
-    return [f"runtime {runtime.description}" for runtime in known_runtimes().values()]
+    servers = [f"server {known_mosquitto().description}"]
+    return [f"runtime {runtime.description}" for runtime in known_runtimes().values()] + servers
 
 
 def _skip_reasons(config: pytest.Config) -> list[str]:

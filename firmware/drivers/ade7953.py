@@ -5,8 +5,8 @@ Source: ADE7953 datasheet Rev. C: I2C (0x38, register numbers of 16 bits, high b
 0.5 V peak at gain 1 gives 9,032,007 in the rms and 4,862,401 in the power registers, and energy grows by 206.9 kHz
 there; PFA is a signed fraction of 2^15; no-load thresholds in 0x303 … 0x305.
 
-The energy register clears when it is read (LCYCMODE.RSTREAD), so a reading that is lost on the wire is lost for ever:
-at most one period's energy, and never counted twice.
+The energy register clears when it is read (LCYCMODE.RSTREAD); LAST_RWDATA (0x3FF, "communication verification") holds
+what the chip gave, and is read after it. What is lost all the same is at most one period's energy; none counts twice.
 """
 
 from ..control.compat import const
@@ -26,6 +26,7 @@ _IRMSA = const(0x31A)
 _VRMS = const(0x31C)
 _AENERGYA = const(0x31E)
 _AIGAIN = const(0x380)
+_LAST_DATA = const(0x3FF)
 
 _AIGAIN_DEFAULT = const(0x400000)
 # CONFIG after reset is 0x8004: bit 15 says that the kind of bus is not locked yet; we clear it, so it betrays a reset.
@@ -47,6 +48,7 @@ class Ade7953:
 
     ``no_load_mw``: below this power the chip counts no energy (its own threshold register). ``is_reversed``: the
     shunt's wires are crossed. ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections, 1,000,000 for none.
+    ``power_max_w`` (1 … 20000): a reading beyond it, either way, is noise.
 
     After `read`: ``power_mw`` (negative: energy flows back, or the wires are crossed), ``voltage_dv``, ``current_ma``,
     ``power_factor_permille`` (0 … 1000, of its magnitude; `UNKNOWN` without current), ``energy_wh``, ``energy_mj``
@@ -68,6 +70,7 @@ class Ade7953:
         power_ppm=_ONE_PPM,
         voltage_ppm=_ONE_PPM,
         current_ppm=_ONE_PPM,
+        power_max_w=4000,
         name="ade7953",
     ):
         if not (100 <= shunt_uohm <= 100000 and 100 <= upper_kohm <= 10000 and 100 <= lower_ohm <= 10000):
@@ -77,6 +80,8 @@ class Ade7953:
         for ppm in (power_ppm, voltage_ppm, current_ppm):
             if not 500000 <= ppm <= 2000000:
                 raise OutOfRange(name, "correction is 500000 to 2000000 ppm")
+        if not 1 <= power_max_w <= 20000:
+            raise OutOfRange(name, "power_max_w is 1 to 20000")
         self.power_mw = UNKNOWN
         self.voltage_dv = UNKNOWN
         self.current_ma = UNKNOWN
@@ -87,6 +92,7 @@ class Ade7953:
         self._registers = Registers(i2c, _ADDRESS, name, 16)
         self._name = name
         self._pga_i = pga_i
+        self._power_max_mw = power_max_w * 1000
         self._sign = -1 if is_reversed else 1
         # Full scales behind divider and shunt, worked out once: mV, mA, mW.
         gain = 22 if pga_i == 5 else 1 << pga_i
@@ -126,13 +132,13 @@ class Ade7953:
         factor = self._signed(_PFA, self._two)
         if vrms > _RMS_MAX or irms > _RMS_MAX or not -_RMS_MAX < watt < _RMS_MAX:
             raise BadAnswer(self._name, "rms or power beyond full scale")
-        energy = self._signed(_AENERGYA, self._four)
-        if not -16777216 < energy < 16777216:
-            raise BadAnswer(self._name, "energy beyond 24 bits")
-        self.voltage_dv = (vrms * self._full_mv // _RMS_FULL_SCALE + 50) // 100
-        self.current_ma = irms * self._full_ma // _RMS_FULL_SCALE
         # The magnitude is scaled: `//` of a negative number would round away from it.
         power = (-watt if watt < 0 else watt) * self._full_mw // _POWER_FULL_SCALE
+        if power > self._power_max_mw:
+            raise BadAnswer(self._name, "more than power_max_w")
+        energy = self._read_energy()
+        self.voltage_dv = (vrms * self._full_mv // _RMS_FULL_SCALE + 50) // 100
+        self.current_ma = irms * self._full_ma // _RMS_FULL_SCALE
         self.power_mw = -power if watt < 0 else power
         factor = -factor if factor < 0 else factor
         self.power_factor_permille = (factor * 1000 + 16384) // 32768 if self.current_ma else UNKNOWN
@@ -143,6 +149,16 @@ class Ade7953:
         self.energy_wh += mj // 3600000
         self.energy_mj = mj % 3600000
         return self.power_mw
+
+    def _read_energy(self):
+        # Reading clears the register, so the chip is asked what it gave: noise may neither take nor give energy.
+        energy = self._signed(_AENERGYA, self._four)
+        again = self._signed(_LAST_DATA, self._four)
+        if energy != again:
+            energy = self._signed(_LAST_DATA, self._four)
+        if energy != again or not -16777216 < energy < 16777216:
+            raise BadAnswer(self._name, "energy does not read twice alike")
+        return energy
 
     def _start(self):
         # AIGAIN is never written by us: after any reset and in any use of ours it has its default.

@@ -26,8 +26,9 @@ _CURRENT_DIVISOR = (94638, 167766)
 _CF_MAX_HZ = const(20000)
 _CF1_MAX_HZ = const(8000)
 
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 _WINDOW_MIN_MS = const(500)
+_VOLTAGE_MAX_DV = const(4000)
 _ONE_PPM = const(1000000)
 
 
@@ -37,7 +38,9 @@ class Bl0937:
     ``cf1`` and ``sel`` may be None: then there is power and energy only. ``counter_ring``: 2^n - 1 of a counter that
     wraps (15 bits hold 8 s of CF1 at most), 0x3FFFFFFF else. ``shunt_uohm``: the shunt in micro-ohm; ``upper_kohm``,
     ``lower_ohm``: the divider.
+    ``is_sel_inverted``: a transistor drives SEL (as on Sonoff's POW), so that the pin's high is its low.
     ``power_ppm``, ``voltage_ppm``, ``current_ppm``: corrections from `calibrated_ppm`, 1,000,000 for none.
+    ``power_max_w`` (1 … 10000): more than that is noise; so is more than 400 V.
 
     After `read`: ``power_mw``, ``voltage_dv``, ``current_ma``, ``power_factor_permille`` (each `UNKNOWN` until it was
     measured: voltage and current alternate, and the window after each change of SEL is thrown away), ``energy_wh`` and
@@ -51,6 +54,7 @@ class Bl0937:
         sel,
         ticks_ms,
         part=BL0937,
+        is_sel_inverted=False,
         counter_ring=_RING,
         shunt_uohm=1000,
         upper_kohm=1980,
@@ -58,6 +62,7 @@ class Bl0937:
         power_ppm=_ONE_PPM,
         voltage_ppm=_ONE_PPM,
         current_ppm=_ONE_PPM,
+        power_max_w=1000,
         name="bl0937",
     ):
         if part not in (BL0937, HLW8012):
@@ -67,6 +72,8 @@ class Bl0937:
         for ppm in (power_ppm, voltage_ppm, current_ppm):
             if not 500000 <= ppm <= 2000000:
                 raise OutOfRange(name, "correction is 500000 to 2000000 ppm")
+        if not 1 <= power_max_w <= 10000:
+            raise OutOfRange(name, "power_max_w is 1 to 10000")
         self.power_mw = UNKNOWN
         self.voltage_dv = UNKNOWN
         self.current_ma = UNKNOWN
@@ -76,9 +83,11 @@ class Bl0937:
         self._cf = cf
         self._cf1 = cf1
         self._sel = sel
+        self._is_sel_inverted = is_sel_inverted
         self._ticks_ms = ticks_ms
         self._ring = counter_ring
         self._name = name
+        self._power_max_mw = power_max_w * 1000
         # What one pulse is worth, worked out once; these numbers and the products below may pass 30 bits.
         vref_uv = _VREF_UV[part]
         ratio_e3 = (upper_kohm * 1000 + lower_ohm) * 1000 // lower_ohm
@@ -93,14 +102,15 @@ class Bl0937:
         self._is_voltage = True
         self._is_settling = True
         if cf1 is not None:
-            sel.value(1)
+            sel.value(0 if is_sel_inverted else 1)
             self._cf1_count = cf1.value()
 
     def read(self):
         """Measure the window since the last call (0.5 s at least, 10 s are good); fill the attributes, return power_mw.
 
         Called too early it returns the last power and changes nothing. Blocks not at all. Raises `BadAnswer` for
-        more pulses than the part can give, `NoAnswer` for a voltage output without any pulse.
+        more pulses than the part can give, `NoAnswer` for a voltage output without any pulse. (A part that falls
+        silent while CF1 is current gives 0 mW first, for three readings at most.)
         """
         now_ms = self._ticks_ms()
         window_ms = (now_ms - self._since_ms) & _RING
@@ -119,21 +129,31 @@ class Bl0937:
             self._is_settling = True
             raise BadAnswer(self._name, "more pulses than possible")
         uj = pulses * self._uj
+        if uj // window_ms > self._power_max_mw:
+            self._is_settling = True
+            raise BadAnswer(self._name, "more than power_max_w")
+        if self._cf1 is not None and self._is_voltage and not self._is_settling:
+            self._check_voltage(cf1_pulses, cf1_pulses * self._uvs // window_ms // 100)
         self._add_energy(uj)
         self.power_mw = uj // window_ms
         if self._cf1 is not None:
             self._read_cf1(cf1_pulses, window_ms)
         return self.power_mw
 
+    def _check_voltage(self, pulses, voltage_dv):
+        if pulses == 0:
+            # SEL stays: the next window with a pulse says that it lives.
+            self.voltage_dv = UNKNOWN
+            self.power_factor_permille = UNKNOWN
+            raise NoAnswer(self._name, "no voltage pulses")
+        if voltage_dv > _VOLTAGE_MAX_DV:
+            raise BadAnswer(self._name, "more than 400 V")
+
     def _read_cf1(self, pulses, window_ms):
         if self._is_settling:
             self._is_settling = False
             return
         if self._is_voltage:
-            if pulses == 0:
-                self.voltage_dv = UNKNOWN
-                self._select(False)
-                raise NoAnswer(self._name, "no voltage pulses")
             self.voltage_dv = pulses * self._uvs // window_ms // 100
         else:
             self.current_ma = pulses * self._uas // window_ms
@@ -149,7 +169,7 @@ class Bl0937:
     def _select(self, is_voltage):
         self._is_voltage = is_voltage
         self._is_settling = True
-        self._sel.value(1 if is_voltage else 0)
+        self._sel.value(1 if is_voltage != self._is_sel_inverted else 0)
 
     def _add_energy(self, uj):
         uj += self._rest_uj

@@ -37,8 +37,9 @@ RMT_CLOCK_DIV = const(80)
 EDGES_MAX = const(96)
 _ANSWER_MIN_US = const(2400)
 _ANSWER_MAX_US = const(13400)
-# When the answer must have begun, and how long one lasts: 9 bits of at most 1000 us, and its stop condition.
-_ANSWER_WAIT_MS = const(14)
+# How long silence is listened to, so that gear which answers too late is heard and not talked over; and how long an
+# answer lasts: 9 bits of at most 1000 us, and its stop condition.
+_ANSWER_WAIT_MS = const(18)
 _ANSWER_LENGTH_MS = const(12)
 # From the end of a frame or an answer to the next frame: priority 1 is 13.5 to 14.7 ms.
 _SETTLE_US = const(13600)

@@ -65,14 +65,14 @@ class VoltageDimmer:
         first = self._code(self.level_permille)
         # Full light while the output is being built, unless it is to be dark.
         is_high = (self.level_permille > 0 or off_mv < 0) != bool(is_inverted)
+        if output is None:
+            import machine
+
+            output = machine.DAC if is_dac else machine.PWM
         if is_dac:
-            if output is None:
-                from machine import DAC as output
             self._output = output(pin)
             self._output.write(first)
         else:
-            if output is None:
-                from machine import PWM as output
             pin.init(pin.OUT, value=1 if is_high else 0)
             self._output = output(pin, freq=FREQUENCY_HZ, duty_u16=first)
         self._sent = first

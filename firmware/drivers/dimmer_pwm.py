@@ -44,7 +44,9 @@ class PwmDimmer:
             raise OutOfRange("pwm", "minimum 1 to 1000")
         check_points("pwm", points, 0, _DUTY_FULL)
         if pwm is None:
-            from machine import PWM as pwm
+            import machine
+
+            pwm = machine.PWM
         self._is_inverted = is_inverted
         self._minimum = minimum_permille
         self._points = points

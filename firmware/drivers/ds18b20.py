@@ -22,7 +22,7 @@ _BUSY_MAX = const(3)
 
 
 class Ds18b20:
-    """A DS18B20. ``onewire``: `onewire.OneWire` or its like. ``rom``: its 8 bytes, None when it is alone on the wire.
+    """A DS18B20. ``onewire``: `onewire.OneWire` or its like. ``rom``: its 8 bytes, empty when it is alone on the wire.
 
     ``temperature_dc``: the last good reading in tenths of °C, `UNKNOWN_DC` before the first; ``sixteenths`` the same as
     the chip has it. ``wait_ms``: `read` takes the result of the conversion that the call before started, so call it no
@@ -31,13 +31,13 @@ class Ds18b20:
 
     wait_ms = 750
 
-    def __init__(self, onewire, rom=None, name="ds18b20"):
-        if rom is not None and (len(rom) != 8 or rom[0] != _FAMILY or crc8(rom, 8) != 0):
+    def __init__(self, onewire, rom=(), name="ds18b20"):
+        if rom and (len(rom) != 8 or rom[0] != _FAMILY or crc8(rom, 8) != 0):
             raise OutOfRange(name, "rom is 8 bytes, 0x28 first, with CRC")
         self.temperature_dc = UNKNOWN_DC
         self.sixteenths = 0
         self._wire = onewire
-        self._rom = rom
+        self._rom = bytes(rom) if rom else None
         self._name = name
         self._is_started = False
         self._busy = 0
@@ -94,6 +94,9 @@ class Ds18b20:
             self._scratchpad[i] = self._wire.readbyte()
         if crc8(self._scratchpad, 8) != 0:
             raise BadAnswer(self._name, "bad CRC of ROM: noise, or two devices")
+        if self._scratchpad[0] == 0:
+            # Eight zeros have a good CRC, and a wire that is always low looks like a presence pulse.
+            raise BadAnswer(self._name, "shorted")
         if self._scratchpad[0] != _FAMILY:
             raise WrongDevice(self._name, "family 0x%02x, not 0x28" % self._scratchpad[0])
 

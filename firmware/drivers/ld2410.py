@@ -36,7 +36,7 @@ _TRIES = const(3)
 _RESCUE_MS = const(10000)
 _CHUNK = const(64)
 _CHUNKS_A_POLL = const(16)
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 
 _ENABLE = const(0xFF)
 _END = const(0xFE)

@@ -43,12 +43,12 @@ class Lis3dh:
 
     wait_ms = 100
 
-    def __init__(self, i2c, address=0x18, reference_mg=None, shock_mg=500, name="lis3dh"):
+    def __init__(self, i2c, address=0x18, reference_mg=(), shock_mg=500, name="lis3dh"):
         if address not in (0x18, 0x19):
             raise OutOfRange(name, "address is 0x18 or 0x19")
         if not 16 <= shock_mg <= 2032:
             raise OutOfRange(name, "shock_mg is 16 to 2032")
-        if reference_mg is not None and (
+        if reference_mg and (
             len(reference_mg) != 3 or not _is_still(reference_mg[0], reference_mg[1], reference_mg[2])
         ):
             raise OutOfRange(name, "reference_mg is x, y, z of about 1 g")
@@ -96,7 +96,7 @@ class Lis3dh:
         self.x_mg = x
         self.y_mg = y
         self.z_mg = z
-        if self._reference_mg is None:
+        if not self._reference_mg:
             return UNKNOWN
         reference = self._reference_mg
         self.tilt_dd = angle_dd(x, y, z, reference[0], reference[1], reference[2])

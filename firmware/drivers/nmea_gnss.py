@@ -20,7 +20,7 @@ _ALIVE_MS = const(5000)
 _CHUNK = const(64)
 _CHUNKS_A_POLL = const(16)
 _ROLLOVER_DAYS = const(7168)
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 
 # Modes of RMC that are no fix: dead reckoning by estimate, typed in by hand, not valid, simulated.
 _NO_FIX_MODES = b"EMNS"
@@ -34,6 +34,9 @@ class NmeaGnss:
     ``longitude_udeg`` in millionths of a degree, north and east positive (`UNKNOWN_UDEG` without one). From GGA:
     ``quality`` (0 none, 1 GPS, 2 differential, 4, 5 RTK), ``satellites``, ``hdop_e2``. ``fixes`` counts sentences that
     set time and position; ``errors`` those refused for check sum or content. A refused one changes nothing else.
+
+    Some receivers are a few seconds off UTC until they have heard the leap seconds (12.5 min of sky at most): the
+    caller's clock rules, which want two reports or a small step, have the last word.
     """
 
     def __init__(self, uart, build_day, name="nmea_gnss"):
@@ -198,7 +201,7 @@ class NmeaGnss:
         minutes_e6 = self._fixed(field, 2, 6)
         self._begins[field] = at
         letter = self._letter(field + 1)
-        if degrees < 0 or not 0 <= minutes_e6 < 60000000 or letter not in (positive, negative):
+        if degrees < 0 or not 0 <= minutes_e6 < 60000000 or (letter != positive and letter != negative):
             return UNKNOWN_UDEG
         udeg = degrees * 1000000 + (minutes_e6 + 30) // 60
         if udeg > limit:

@@ -25,8 +25,9 @@ class Ntc:
     """A thermistor. ``r25_ohm``, ``beta_k``: of the part. ``series_ohm``, ``supply_uv``: of the divider.
 
     ``is_to_ground``: the thermistor lies between input and ground, else between supply and input. ``curve``: instead of
-    beta, microvolts (rising) and tenths of °C in turns. ``adc_max_uv``: above this the input tells nothing (an ESP32's
-    ends near 3.1 V, below its supply), so that an open wire is not taken for a cold night; 100 °C must lie below it.
+    beta (empty), microvolts (rising) and tenths of °C in turns. ``adc_max_uv``: above this the input tells nothing (an
+    ESP32's ends near 3.1 V, below its supply), so that an open wire is not taken for a cold night; 100 °C must lie
+    below it.
     ``temperature_dc``: the last good reading, `UNKNOWN_DC` before the first. Readings beyond -40 … 140 °C, the ends of
     the curve or ``adc_max_uv`` are a broken or shorted thermistor.
     """
@@ -42,14 +43,14 @@ class Ntc:
         supply_uv=3300000,
         is_to_ground=True,
         adc_max_uv=2900000,
-        curve=None,
+        curve=(),
         name="ntc",
     ):
         if not (100 <= r25_ohm <= 1000000 and 1000 <= beta_k <= 6000 and 100 <= series_ohm <= 1000000):
             raise OutOfRange(name, "r25_ohm, beta_k or series_ohm")
         if not 1000000 <= supply_uv <= 5000000:
             raise OutOfRange(name, "supply_uv is 1 to 5 V")
-        if curve is None:
+        if not curve:
             curve = curve_of_beta(r25_ohm, beta_k, series_ohm, supply_uv, is_to_ground)
         elif len(curve) < 4 or len(curve) % 2 or len(curve) > 128:
             raise OutOfRange(name, "curve is 2 to 64 pairs")

@@ -2,8 +2,8 @@
 
 Sources: the part's own curve (lux against resistance), which the installer turns into pairs of microvolts and lux;
 ESP32 ADC: `machine.ADC.read_uv` is calibrated and not linear near 0 and above 2.45 V at 11 dB (ESP-IDF, ADC
-calibration), so keep the curve between 0.15 and 2.45 V. A broken wire or a short gives a voltage outside ``low_uv`` … ``high_uv`` and is
-an error, never a light level: control then falls back to its sun times.
+calibration), so keep the curve between 0.15 and 2.45 V. A broken wire or a short gives a voltage outside ``low_uv``
+… ``high_uv`` and is an error, never a light level: control then falls back to its sun times.
 """
 
 from ..control.compat import const

@@ -12,7 +12,7 @@ try:
 except ImportError:  # CPython: whoever tests there brings his own
     _chip_ticks_ms = None
 
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 _MASK_MS = const(1000)
 _WINDOW_MS = const(1000)
 
@@ -39,7 +39,7 @@ class PresenceInput:
         stretch_ms=0,
         storm_per_s=50,
         ticks_ms=None,
-        name="presence",
+        name="presence_input",
     ):
         if not (0 <= debounce_ms <= 1000 and 0 <= stretch_ms <= 10000 and 4 <= storm_per_s <= 1000):
             raise OutOfRange(name, "debounce_ms, stretch_ms or storm_per_s")

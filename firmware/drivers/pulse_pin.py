@@ -5,9 +5,10 @@ Only for slow signals (CF of a BL0937 at lamp powers: below 100 Hz). The ESP32 p
 interrupt is masked for a second (reliability.md, fault row 12); `value` must be called for it to come back.
 """
 
+from ..control.compat import const
 from .contract import OutOfRange
 
-_RING = 0x3FFFFFFF
+_RING = const(0x3FFFFFFF)
 
 
 class PulsePin:

@@ -23,7 +23,10 @@ class ReadBack:
 
     def __init__(self, pin, is_active_high, ticks_ms=None, ticks_diff=None):
         if ticks_ms is None:
-            from time import ticks_diff, ticks_ms
+            import time
+
+            ticks_ms = time.ticks_ms
+            ticks_diff = time.ticks_diff
         self._ticks_ms = ticks_ms
         self._ticks_diff = ticks_diff
         self._pin = pin
@@ -97,7 +100,9 @@ class LatchingRelay:
         for pin in (set_pin, reset_pin):
             pin.init(pin.OUT, value=1 - self._active)
         if sleep_ms is None:
-            from time import sleep_ms
+            import time
+
+            sleep_ms = time.sleep_ms
         self._begin()
         sleep_ms(pulse_ms)
         self._end()
@@ -121,7 +126,9 @@ class LatchingRelay:
     async def run(self, sleep_ms=None):
         """Give the pulses that were asked for, one at a time. Never returns."""
         if sleep_ms is None:
-            from asyncio import sleep_ms
+            import asyncio
+
+            sleep_ms = asyncio.sleep_ms
         try:
             while True:
                 if not self._is_done:

@@ -22,7 +22,8 @@ class Backoff:
     """Delays before connections, in ms.
 
     ``node_id``: text or bytes, its hash gives the place of the first connection in the window. ``random_below(n)``:
-    returns 0 … n - 1, uniformly; from a good source on the node (``os.urandom``), seeded in a simulation.
+    returns 0 … n - 1, uniformly: ``random.randrange`` on an ESP32, which seeds it from its hardware (the unix ports
+    do not: all processes would draw the same), an instance with a seed in a simulation.
     ``window_s``: 0 … 3600, set by the operator to about 1.5 × nodes / handshakes a second of the broker.
 
     `first_ms` once after power-on; then `failed_ms` after every attempt that came to nothing, and `lost_ms` after a

@@ -25,8 +25,8 @@ _CONNECT_MS = const(10000)
 # The handshake of an ESP32 takes about a second, and a broker in a storm has a queue.
 _HANDSHAKE_MS = const(15000)
 _CONNACK_MS = const(10000)
-_ACK_MS = const(20000)
 _PING_MS = const(20000)
+_ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
 _READ_SIZE = const(512)
 _READS_A_TURN = const(4)
@@ -49,11 +49,12 @@ class MqttClient:
 
     ``host``: better an IP address than a name: a name is asked of the DNS, and that blocks the loop. The certificate's
     name is ``server_name`` (default: ``host``). ``keepalive_s`` 0 … 65535; a dead broker is noticed within three
-    quarters of it and 20 s more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
+    quarters of it and ``ping_ms`` more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
     retain)``: called within a turn; it must return soon (a few ms), and copy ``payload`` (a memoryview) if it keeps it.
     A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message that kills its reader must not
     come back for ever. ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``:
-    QoS 1 messages under way.
+    QoS 1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer
+    may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -75,6 +76,9 @@ class MqttClient:
         send_max=2048,
         inflight_max=4,
         idle_ms=50,
+        handshake_ms=_HANDSHAKE_MS,
+        connack_ms=_CONNACK_MS,
+        ping_ms=_PING_MS,
     ):
         self._host = host
         self._port = port
@@ -94,15 +98,19 @@ class MqttClient:
         self._out_view = memoryview(self._out)
         self._out_end = 0
         self._out_try = 0
-        self._inflight = []
+        self._inflight: list[_InFlight] = []
         self._inflight_max = inflight_max
         self._last_id = 0
         self._idle_ms = idle_ms
+        self._handshake_ms = handshake_ms
+        self._connack_ms = connack_ms
+        self._ping_ms = ping_ms
         self._pause_ms = 1
         self._address = None
         self._failures = 0
         self._ask_id = 0
-        self._answer = None
+        self._answer = b""
+        self._has_answer = False
         self._sent_tick = 0
         self._heard_tick = 0
         self._ping_tick = 0
@@ -115,8 +123,8 @@ class MqttClient:
     async def connect(self, is_clean=False):
         """Connect: TCP, TLS, CONNECT. ``is_clean``: the broker forgets what it kept for us [3.1.2.4].
 
-        Bounded by 10 + 15 + 10 s and the DNS. Raises `MqttError`; then everything is closed. What was under way with
-        QoS 1 goes out again: with DUP if the broker has kept the session, as new if not.
+        Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is
+        closed. What was under way with QoS 1 goes out again: with DUP if the broker has kept the session, else as new.
         """
         self.close()
         is_done = False
@@ -153,7 +161,7 @@ class MqttClient:
             moved = self._write()
             if moved or not self._out_end:
                 continue
-            if ticks_diff(ticks_ms(), start) > _HANDSHAKE_MS:
+            if ticks_diff(ticks_ms(), start) > self._handshake_ms:
                 raise LinkLost("timeout handshake")
             await sleep_ms(2)
         if self._has_tls:
@@ -170,7 +178,7 @@ class MqttClient:
                 if reader.kind != packets.CONNACK:
                     raise PacketError("malformed", "type %d before CONNACK" % reader.kind)  # [MQTT-3.2.0-1]
                 continue
-            if ticks_diff(ticks_ms(), start) > _CONNACK_MS:
+            if ticks_diff(ticks_ms(), start) > self._connack_ms:
                 raise LinkLost("timeout connack")
             await sleep_ms(pause)
             pause = min(2 * pause, self._idle_ms)
@@ -179,10 +187,10 @@ class MqttClient:
         self.session_present = reader.session_present
         self._heard_tick = ticks_ms()
         self.is_connected = True
-        for one in self._inflight:
-            if one.is_sent and self.session_present:
-                packets.mark_duplicate(one.packet)
-            one.is_sent = False
+        for message in self._inflight:
+            if message.is_sent or not self.session_present:
+                packets.mark_duplicate(message.packet, self.session_present)
+            message.is_sent = False
 
     def _resolve(self):
         if self._address is None:
@@ -230,7 +238,7 @@ class MqttClient:
             if len(self._inflight) >= self._inflight_max:
                 return BUSY
             packet_id = self._next_id()
-            packet = packets.encode_publish(topic, payload, 1, retain, packet_id)
+            packet = packets.encode_publish(topic, payload, qos, retain, packet_id)
             self._check_fits(packet)
             self._inflight.append(_InFlight(packet_id, packet))
             self._pause_ms = 1
@@ -275,15 +283,14 @@ class MqttClient:
         await self._ask(packets.encode_unsubscribe, topics)
 
     async def _ask(self, encode, topics, *rest):
-        while self._ask_id:
-            await self.step()
         packet_id = self._next_id()
         packet = encode(packet_id, topics, *rest)
         self._check_fits(packet)
-        while not self._put(packet):
+        # One question at a time.
+        while self._ask_id or not self._put(packet):
             await self.step()
         self._ask_id = packet_id
-        self._answer = None
+        self._has_answer = False
         start = ticks_ms()
         while self._ask_id == packet_id:
             if ticks_diff(ticks_ms(), start) > _ACK_MS:
@@ -291,7 +298,7 @@ class MqttClient:
                 raise LinkLost("timeout suback")
             await self.step()
         answer = self._answer
-        if answer is None:
+        if not self._has_answer:
             raise LinkLost("not connected")
         if encode is packets.encode_subscribe and len(answer) != len(topics):
             self.close()
@@ -319,6 +326,8 @@ class MqttClient:
             moved = self._write()
             if self._read():
                 moved = True
+                # What was acknowledged must not come again because the link was lost within the pause.
+                self._write()
             self._watch()
             is_alive = True
             return moved
@@ -425,6 +434,7 @@ class MqttClient:
             raise PacketError("malformed", "second CONNACK")
         elif reader.packet_id == self._ask_id:
             self._answer = bytes(reader.codes) if kind == packets.SUBACK else b""
+            self._has_answer = True
             self._ask_id = 0
 
     def _watch(self):
@@ -434,11 +444,11 @@ class MqttClient:
                 # TCP loses nothing: a broker that does not answer is gone [4.4].
                 raise LinkLost("timeout puback")
         if self._is_pinging:
-            if ticks_diff(now, self._ping_tick) > _PING_MS:
+            if ticks_diff(now, self._ping_tick) > self._ping_ms:
                 raise LinkLost("timeout ping")
         elif self._keepalive_s:
             quiet_ms = self._keepalive_s * 750
-            if ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms:
-                if self._put(packets.PINGREQ_PACKET):
-                    self._is_pinging = True
-                    self._ping_tick = now
+            is_quiet = ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms
+            if is_quiet and self._put(packets.PINGREQ_PACKET):
+                self._is_pinging = True
+                self._ping_tick = now

@@ -1,7 +1,7 @@
 """The node's one session with its broker, kept for ever: connect, subscribe, publish what waits, and begin again.
 
-Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its plan
-for as long as it takes. Messages that wait are the outbox's, bounded there.
+Nothing here decides anything about light, and nothing waits for it: while there is no link, the lamp goes on by its
+plan for as long as it takes. Messages that wait are the outbox's, bounded there.
 """
 
 from firmware.control.compat import const
@@ -39,10 +39,10 @@ class MqttLink:
     The broker publishes ``STATE_OFFLINE`` on ``state``, retained, when the node is gone; the node publishes
     ``state_online`` there, QoS 1 and retained, at each connection.
 
-    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that ended),
-    ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of the outbox
-    that can never be sent), ``refused_topics`` (of the last subscription); ``last_error`` is the ``what`` of the last.
-    ``is_online``: subscribed and announced.
+    Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
+    ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of
+    the outbox that can never be sent), ``refused_topics`` (of the last subscription). ``last_error``: its ``what``.
+    ``is_online``: subscribed and announced. docs/mqtt.md says of each error what to do.
     """
 
     def __init__(
@@ -87,10 +87,11 @@ class MqttLink:
             idle_ms=idle_ms,
         )
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
-        self._subscribed = ()
+        self._subscribed: tuple = ()
         self._waiting_id = 0
         self._wants_clean = False
         self._is_proven = False
+        self._start_tick = 0
         self.is_online = False
         self.attempts = 0
         self.connects = 0
@@ -143,9 +144,9 @@ class MqttLink:
         self.attempts += 1
         try:
             await self._client.connect(self._wants_clean)
-        except MqttError as error:
+        except (MqttError, MemoryError) as error:
             self.failures += 1
-            self.last_error = error.what
+            self.last_error = _name_of(error)
             return self._backoff.failed_ms()
         self.connects += 1
         self._wants_clean = False
@@ -155,9 +156,9 @@ class MqttLink:
             await self._greet()
             self.is_online = True
             await self._serve()
-        except MqttError as error:
+        except (MqttError, MemoryError) as error:
             self.losses += 1
-            self.last_error = error.what
+            self.last_error = _name_of(error)
             # What a session keeps for us may be what we cannot read: without it, the retained topics still come.
             self._wants_clean = isinstance(error, PacketError)
             lasted_ms = _PROOF_MS if self._is_proven else ticks_diff(ticks_ms(), self._start_tick)
@@ -237,3 +238,8 @@ class MqttLink:
             return
         self.received += 1
         self._on_message(kind, payload, retain)
+
+
+def _name_of(error):
+    # A heap without room for a packet is the link's trouble only: it closes, and tries again later.
+    return error.what if isinstance(error, MqttError) else "memory"

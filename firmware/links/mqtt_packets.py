@@ -108,9 +108,9 @@ def encode_publish(topic, payload, qos=0, retain=False, packet_id=0):
     return packet
 
 
-def mark_duplicate(packet):
-    """Set the DUP flag of a PUBLISH packet with QoS 1 [3.3.1.1]."""
-    packet[0] |= 8
+def mark_duplicate(packet, is_duplicate=True):
+    """Set or clear the DUP flag of a PUBLISH packet with QoS 1 [3.3.1.1]."""
+    packet[0] = packet[0] | 8 if is_duplicate else packet[0] & 0xF7
 
 
 def encode_puback(packet_id):

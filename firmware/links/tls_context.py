@@ -5,7 +5,7 @@ begins with verification off. So ``tls`` comes first, and ``ssl`` serves CPython
 """
 
 try:
-    import tls
+    import tls  # type: ignore[import-not-found]
 except ImportError:
     import ssl as tls
 

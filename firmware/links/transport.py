@@ -14,7 +14,11 @@ from firmware.control.compat import const
 
 from .mqtt_packets import MqttError
 
-# A connection in progress, or nothing to read yet: Linux EAGAIN, EINPROGRESS; lwIP on the ESP32 also says 118, 119, 120.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# A connection in progress, or nothing to read yet: Linux EAGAIN, EINPROGRESS; lwIP on the ESP32 says 118 … 120 too.
 _BUSY = (11, 115, 118, 119, 120)
 _CLOSED_NOTIFY = const(-0x7880)
 _ALERT = const(-0x7780)
@@ -50,9 +54,9 @@ class Transport:
     def __init__(self, tls_context=None, server_name=""):
         self._tls_context = tls_context
         self._server_name = server_name
-        self._socket = None
-        self._stream = None
-        self._poll = None
+        self._socket: Any = None
+        self._stream: Any = None
+        self._poll: Any = None
         self.is_open = False
         # Between the start of TLS and the first byte it has carried.
         self.is_shaking = False

@@ -62,7 +62,8 @@ class Journal:
         self._oldest_ms = 0
         self._gap = 0
         self._number = -1
-        self._size = 0
+        # -1: not read, or not to be read.
+        self._size = -1
         # Whether the newest segment may be appended to: its end is known, and so is the tick there.
         self._is_appendable = False
         self._is_opened = False
@@ -186,16 +187,21 @@ class Journal:
         if numbers:
             self._number = numbers[-1]
             self._is_appendable = self._is_whole(self._path(self._number))
+            if 0 <= self._size < HEADER_SIZE:
+                # Cut while it was made: it must not take the place of an older one that says something.
+                self._remove(self._number)
+                self._number -= 1
         self._is_opened = True
 
     def _is_whole(self, path):
-        """Read a segment of this journal to its end; note its size and its last tick."""
+        """Read the newest segment to its end, and note its size; True when a run can be appended to it."""
         try:
             file = open(path, "rb")
             try:
                 data = file.read(self._segment_bytes + 1)
             finally:
                 file.close()
+            self._size = len(data)
             if len(data) > self._segment_bytes or read_header(data)[0] != self._number:
                 return False
             segment = Segment(data)
@@ -203,7 +209,6 @@ class Journal:
                 pass
         except (OSError, JournalError):
             return False
-        self._size = len(data)
         # Only a run, whose tick is absolute, can follow on what another boot has written.
         return not segment.is_torn and self._begins_with_run()
 

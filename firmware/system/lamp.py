@@ -35,9 +35,9 @@ class Lamp:
         self._keep_level = keep_level
         self._wakeup = Wakeup()
         self.kick = self._wakeup.set
+        self._has_begun = False
         self._is_new = True
         self._is_fading = False
-        self._fade_end_ms = 0
         self._kept = LEVEL_NONE
         intake.on_decision = self._note_decision
 
@@ -57,7 +57,8 @@ class Lamp:
         intake = self.intake
         intake.take_posted()
         tick = self._ticks_ms()
-        if ticks_diff(tick, self.controller.wake_ms) >= 0 or not intake.is_started:
+        if not self._has_begun or ticks_diff(tick, self.controller.wake_ms) >= 0:
+            self._has_begun = True
             intake.wake()
         self._drive(tick)
         wait_ms = ticks_diff(self.controller.wake_ms, self._ticks_ms())
@@ -78,11 +79,10 @@ class Lamp:
             self._is_new = False
             left_ms = controller.fade_ms - ticks_diff(tick, controller.decided_ms)
             self._is_fading = left_ms > 0
-            self._fade_end_ms = controller.decided_ms + controller.fade_ms
             if self.dimmer.has_fades and left_ms > 0:
                 # The gear glides by itself; the end is sent once more when it is over.
                 self.dimmer.fade(self._driver_permille(controller.level_permille), left_ms)
-            # Where a reset finds the lamp: a fade is noted with its end, and dark is never kept for it.
+            # Where a reset is to put the lamp: at the end of the fade that is under way.
             self._keep(controller.level_permille)
         if self._is_fading and ticks_diff(tick, controller.decided_ms) >= controller.fade_ms:
             self._is_fading = False

@@ -30,7 +30,7 @@ _ROUND_MAX_MS = const(1000)
 _LOOK_S = 0.01
 # The server's own error: 1.5 s in units of 2^-16 s.
 _DISTANCE_MAX = const(98304)
-# Between questions: once an hour while all is well; after failures from 64 s on, doubled up to 9 h; a day when told off.
+# Between questions: an hour while all is well; after failures from 64 s on, doubled up to 9 h; a day when told off.
 _PERIOD_S = const(3600)
 _WAIT_FIRST_S = const(64)
 _WAIT_MAX_S = const(32768)
@@ -202,7 +202,7 @@ class SntpClient:
     def _take(self, reply, tick, round_ms):
         """Take over a reply that came back after ``round_ms``; False when the way was too long or makes no sense."""
         way_ms = round_ms - reply.held_ms
-        if round_ms > _ROUND_MAX_MS or not -50 <= way_ms or reply.held_ms < 0:
+        if round_ms > _ROUND_MAX_MS or way_ms < -50 or reply.held_ms < 0:
             self.what = "round trip of %d ms" % round_ms
             return False
         if way_ms < 0:

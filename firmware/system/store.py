@@ -237,12 +237,15 @@ class Store:
             file = open(self._path(name, slot), "rb")
             try:
                 header = file.read(_HEADER_SIZE)
-                data = file.read(DATA_MAX + 1)
+                # As much as it says and not a byte more: a buffer for the largest would be a seventh of the heap.
+                length = _get(header, 8) if len(header) == _HEADER_SIZE else 0
+                data = file.read(length) if length <= DATA_MAX else b""
+                is_longer = len(file.read(1)) > 0
             finally:
                 file.close()
         except OSError:
             return None
-        if len(header) < _HEADER_SIZE or binascii.crc32(data, _crc_of(name, header)) != _get(header, 12):
+        if is_longer or len(header) < _HEADER_SIZE or binascii.crc32(data, _crc_of(name, header)) != _get(header, 12):
             return None
         return data
 

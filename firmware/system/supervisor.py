@@ -25,6 +25,7 @@ _DEATHS_MAX = const(6)
 _LAMP_DEATHS_MAX = const(3)
 _HEALED_MS = const(600000)
 TASKS_MAX = const(16)
+_CAUSE_MAX = const(80)
 
 # Why the node is reset (`BootLog.fail`).
 FAIL_SILENT = const(1)
@@ -138,7 +139,7 @@ class Supervisor:
 
     async def _guard(self, watched):
         """Run one life of a task; whatever ends it is noted, and nothing goes further up."""
-        error = None
+        error: Exception | None = None
         try:
             await watched.factory(watched.beat)
         except asyncio.CancelledError:
@@ -155,7 +156,7 @@ class Supervisor:
         self._note_death(watched, error)
 
     def _note_death(self, watched, error):
-        watched.cause = "its own end" if error is None else type(error).__name__
+        watched.cause = "its own end" if error is None else repr(error)[:_CAUSE_MAX]
         watched.deaths += 1
         tick = self._ticks_ms()
         delay_ms = 0

@@ -31,6 +31,8 @@ OPERATORS: dict[type, Callable[[int, int], int]] = {
     ast.LShift: operator.lshift,
     ast.RShift: operator.rshift,
 }
+# A chain of imports longer than this is a circle.
+_IMPORTS_MAX = 10
 
 
 class ConstantError(Exception):
@@ -67,9 +69,7 @@ class Constants:
         module = source.module
         tree = self._trees[module]
         values = {
-            name: self._value(*origin)
-            for name, origin in self._imports[module].items()
-            if origin[1] in self._expressions.get(origin[0], {})
+            name: self._value(*origin) for name in self._imports[module] if (origin := self._origin(module, name))
         }
         own = self._expressions[module]
         # A private constant vanishes by MicroPython's own rule; a public one is put in and its line is left empty.
@@ -103,18 +103,25 @@ class Constants:
                     found[alias.asname or alias.name] = (origin, alias.name)
         return found
 
+    def _origin(self, module: str, name: str) -> tuple[str, str] | None:
+        """Return where a name that a module knows is defined as a constant, through imports of imports; else None."""
+        for _ in range(_IMPORTS_MAX):
+            if name in self._expressions.get(module, {}):
+                return module, name
+            found = self._imports.get(module, {}).get(name)
+            if found is None:
+                return None
+            module, name = found
+        return None
+
     def _value(self, module: str, name: str) -> int:
         return self._evaluate(module, self._expressions[module][name])
 
     def _evaluate(self, module: str, node: ast.expr) -> int:
         if isinstance(node, ast.Constant) and isinstance(node.value, int):
             return int(node.value)
-        if isinstance(node, ast.Name) and node.id in self._expressions[module]:
-            return self._value(module, node.id)
-        if isinstance(node, ast.Name) and node.id in self._imports[module]:
-            origin, name = self._imports[module][node.id]
-            if name in self._expressions.get(origin, {}):
-                return self._value(origin, name)
+        if isinstance(node, ast.Name) and (origin := self._origin(module, node.id)):
+            return self._value(*origin)
         if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             return -self._evaluate(module, node.operand)
         if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:

@@ -14,6 +14,7 @@ from typing import Any
 
 from firmware.control import plan_format as layout
 
+from .sign import sign_manifest
 from .site import Site
 
 MANIFEST = "manifest.json"
@@ -24,10 +25,11 @@ class OutError(ValueError):
     """A folder that must not be written to. Says why and what to do."""
 
 
-def compiled_files(site: Site) -> dict[str, bytes]:
+def compiled_files(site: Site, key: bytes | None = None) -> dict[str, bytes]:
     """Return the name and content of every file, `MANIFEST` last.
 
-    ``signature`` in the manifest is null: plans are not signed yet. ``derogation``: see `derogation_of`.
+    ``key``: the site's private key; without one ``signature`` in the manifest is null. ``derogation``: see
+    `derogation_of`.
     """
     files: dict[str, bytes] = {}
     lamps: dict[str, Any] = {}
@@ -42,17 +44,18 @@ def compiled_files(site: Site) -> dict[str, bytes]:
             "plan": {"sha256": _sha256(plan), "size": len(plan)},
             "programs": list(site.lamp_plan(lamp_id).names),
         }
-    files[MANIFEST] = _json(
-        {
-            "distinct_plans": len({entry["plan"]["sha256"] for entry in lamps.values()}),
-            "format": MANIFEST_FORMAT,
-            "lamps": lamps,
-            "plan_format": layout.PLAN_VERSION,
-            "signature": None,
-            "site": site.name,
-            "source": {"file": site.path.name, "sha256": site.sha256},
-        }
-    )
+    manifest: dict[str, Any] = {
+        "distinct_plans": len({entry["plan"]["sha256"] for entry in lamps.values()}),
+        "format": MANIFEST_FORMAT,
+        "lamps": lamps,
+        "plan_format": layout.PLAN_VERSION,
+        "signature": None,
+        "site": site.name,
+        "source": {"file": site.path.name, "sha256": site.sha256},
+    }
+    if key is not None:
+        manifest = sign_manifest(manifest, {lamp: files[f"{lamp}.plan"] for lamp in lamps}, key)
+    files[MANIFEST] = _json(manifest)
     return files
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from host_tools.plan.diff import diff_sites
 from host_tools.plan.problems import Problem, SiteError
 from host_tools.plan.program import CHANNELS
+from host_tools.plan.sign import SignError, load_key
 from host_tools.plan.site import Site, load_site
 from host_tools.plan.site_compile import OutError, compiled_files, write_files
 from host_tools.plan.site_text import calendar_words, program_words, yaml_text
@@ -34,14 +35,18 @@ def _group() -> None:
 def compile_(
     site: SiteArgument,
     out: Annotated[Path, typer.Option(help="Folder for the plans: new, empty, or of an earlier compilation.")],
+    key: Annotated[Path | None, typer.Option(help="File of the site's private key: signs every plan.")] = None,
 ) -> None:
     """Write <lamp>.plan, <lamp>.json and manifest.json. The same site gives the same bytes.
 
-    Exits 0 when written, 2 when the site or the folder is wrong (then nothing is written). Plans are not signed yet:
-    "signature" in the manifest is null.
+    Exits 0 when written, 2 when the site, the key or the folder is wrong (then nothing is written). Without --key the
+    plans are not signed: "signature" in the manifest is null.
     """
     loaded = load(site)
-    files = compiled_files(loaded)
+    try:
+        files = compiled_files(loaded, None if key is None else load_key(key))
+    except SignError as error:
+        fail(key or site, [Problem("", str(error))])
     try:
         write_files(files, out)
     except OutError as error:
@@ -50,7 +55,8 @@ def compile_(
         fail(out, [Problem("", f"cannot be written: {error.strerror}: choose another --out")])
     plans = [data for name, data in files.items() if name.endswith(".plan")]
     _say(
-        f"{len(plans)} lamps, {len(set(plans))} distinct plans, largest {max(map(len, plans))} bytes; not signed\n"
+        f"{len(plans)} lamps, {len(set(plans))} distinct plans, largest {max(map(len, plans))} bytes; "
+        f"{'not signed' if key is None else 'signed'}\n"
         f"Wrote to {out}: <lamp>.plan, <lamp>.json, manifest.json"
     )
 

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from sim import figures, junit
+from sim.journal_replay import Outcome, ReplayError, replay_folder
 from sim.nights import NIGHTS_MAX, SEED_MAX, run_nights
 from sim.report.page import render_page
 from sim.report.picture import render_picture
@@ -89,6 +90,53 @@ def run(
     )
     if not all(entry["ok"] for entry in results["expectations"]):
         raise typer.Exit(1)
+
+
+@app.command()
+def replay(
+    journal: Annotated[Path, typer.Argument(help="Folder with a node's segments, configuration and plan.")],
+) -> None:
+    """Decide a node's journal again and say where, if anywhere, it decided otherwise.
+
+    Exits 0 when every run that could be decided again agrees, 1 at a difference, 2 when nothing could be.
+    """
+    console = Console()
+    errors = Console(stderr=True)
+    try:
+        outcomes = replay_folder(journal)
+    except ReplayError as error:
+        errors.print(f"{error.place}: {error.reason}\n  {error.remedy}", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(2) from error
+    for outcome in outcomes:
+        console.print(_told(outcome), markup=False, highlight=False, soft_wrap=True)
+    if not any(not outcome.skipped for outcome in outcomes):
+        errors.print(f"{journal}: no run could be decided again, see above", markup=False, soft_wrap=True)
+        raise typer.Exit(2)
+    differing = sum(outcome.difference is not None for outcome in outcomes)
+    console.print(f"first difference: {'none' if not differing else f'in {differing} run(s), see above'}")
+    if differing:
+        raise typer.Exit(1)
+
+
+def _told(outcome: Outcome) -> str:
+    """Return the lines that tell what came of one run."""
+    run = outcome.run
+    version = f", firmware {run.header.firmware}" if run.header else ""
+    text = f"boot {run.boot}, lamp {run.lamp}{version} ({run.place}): "
+    if outcome.skipped:
+        return f"{text}not decided again, {outcome.skipped}"
+    text += f"{outcome.inputs} inputs, {outcome.decisions} decisions"
+    if run.cut:
+        text += f", up to where {run.cut}"
+    found = outcome.difference
+    if found is None:
+        return f"{text}: no difference"
+    names = "tick, level, fade ms, reason, by"
+    return (
+        f"{text}: FIRST DIFFERENCE at tick {found.tick}, {found.utc}\n"
+        f"  expected ({names}): {found.expected or 'no decision'}\n"
+        f"  got                                     : {found.got or 'no decision'}"
+    )
 
 
 class _Steps:

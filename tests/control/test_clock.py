@@ -363,3 +363,23 @@ def test_every_runtime_tells_the_same_time(micropython_runtime, tmp_path):
     )
     assert done.stdout == host.stdout
     assert {line.split()[0] for line in host.stdout.splitlines()} >= {"0", "1", "2", "3", "4"}
+
+
+@pytest.mark.parametrize(
+    ("source", "error_s", "error_ms", "quality"),
+    [
+        (FEEDER, 0, 1_800_000, CLOCK_HELD),
+        (FEEDER, 900, 1_800_000, CLOCK_HELD),
+        (FEEDER, 1801, 1_801_000, CLOCK_UNKNOWN),
+        (FEEDER, 2040, 2_040_000, CLOCK_UNKNOWN),
+        (FEEDER, 2**30 - 1, 1_000_000_000, CLOCK_UNKNOWN),
+        (RTC, 60, 60_000, CLOCK_HELD),
+        (NETWORK, 2040, 2_000, CLOCK_GOOD),
+    ],
+)
+def test_a_report_may_say_how_wrong_it_is(source, error_s, error_ms, quality):
+    """A feeder that errs by 20 min each night gave up to 34 min, and the usual 30 were no bound. So what a feeder or a
+    chip says of its own error counts where it is more, and a bound beyond the limit is no clock."""
+    clock = ClockTrust(BUILD)
+    assert clock.report(0, source, TODAY, NOON, 0, error_s) == SET
+    assert (clock.error_ms, clock.quality) == (error_ms, quality)

@@ -73,6 +73,12 @@ def test_values_reach_where_they_are_used():
     assert space["f"]() == 86400
 
 
+def test_a_constant_may_be_imported_from_where_it_was_imported():
+    """`clock` imports the quality from `inputs`, and others take it from `clock`: on the chip neither has it."""
+    done = put_in(a="GOOD = const(2)\n", b="from .a import GOOD\n", c="from .b import GOOD as best\nx = best\n")
+    assert done == {"a": "\n", "b": "\n", "c": "\nx = 2\n"}
+
+
 def test_an_attribute_of_the_same_name_is_no_constant():
     """`self.LIT` and `f(LIT=1)` name other things; to replace them would be a fault that only the chip shows."""
     done = put_in(a="LIT = const(7)\ndef f(self): return self.LIT + g(LIT=LIT)\n")

@@ -85,6 +85,7 @@ ROOMS: dict[str, str] = {
     "firmware/app.py": "app",
     "firmware/wiring.py": "app",
     "firmware/senses.py": "app",
+    "firmware/uplink.py": "app",
     "firmware/main.py": "main",
     "host_tools": "host_tools",
     "sim": "sim",
@@ -92,9 +93,12 @@ ROOMS: dict[str, str] = {
 }
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
 SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.boot_files", "firmware.system.bundle")
-# Logic of firmware/system that the simulator runs. A module may be added when it takes its clock, files and buses as
-# arguments, so that it imports nothing but control and struct.
+# What the host writes as the node reads it: a node's store in a folder, and the configuration in it.
+HOST_SHARED = ("firmware.system.store", "firmware.system.node_config")
+# Logic of firmware/system and links that the simulator runs. A module may be added when it takes its clock, files and
+# buses as arguments, so that it imports nothing but control and struct.
 PURE_SYSTEM: tuple[str, ...] = (
+    "firmware.links.backoff",
     "firmware.system.intake",
     "firmware.system.intake_apply",
     "firmware.system.journal_format",
@@ -113,14 +117,16 @@ MAY_IMPORT: dict[str, Row] = {
     "control": Row(("firmware.control",), frozenset({"struct"}), _CONTROL_INSTEAD),
     "control/compat": Row(("firmware.control",), frozenset({"struct", "micropython"}), _CONTROL_INSTEAD),
     "drivers": Row(
-        ("firmware.control",), ON_CHIP, "take the bus as an argument; firmware/app.py joins driver, link and controller"
+        ("firmware.control", "firmware.drivers"),
+        ON_CHIP,
+        "take the bus as an argument; firmware/app.py joins driver, link and controller",
     ),
     "links": _NODE,
     "system": _NODE,
     "app": _APP,
     "main": _APP,
     "host_tools": Row(
-        (*SHARED, "host_tools"),
+        (*SHARED, *HOST_SHARED, "host_tools"),
         None,
         "use control, links.codec or system.bundle, and talk to a board by mpremote; simulate from a verb in SIM_VERBS",
     ),
@@ -181,7 +187,7 @@ RULES = {
         "write the import out; only firmware/main.py, which chooses the slot, may compute a name",
     ),
     "import-no-room": Rule(
-        "every file of firmware has a room with rules: control, drivers, links, system, app.py (with wiring.py and senses.py) or main.py",
+        "every file of firmware has a room with rules: control, drivers, links, system, app.py and what stands beside it",
         "move it into one of them, or give it a room in tests/house/imports.py and in DESIGN",
     ),
     "engine-imports-time": Rule(
@@ -264,7 +270,7 @@ def _check_table(source: PythonFile) -> Iterator[Finding]:
                 yield source.find(RULES, "import-table", one.line, what, row.instead)
             elif room.startswith("control") and not one.is_relative:
                 yield source.find(RULES, "import-control-relative", one.line, what)
-            elif room == "drivers" and (one.is_whole_module or not _is_contract(one.name)):
+            elif room == "drivers" and _is_of_control(one) and (one.is_whole_module or not _is_contract(one.name)):
                 instead = "import constants by name, `const`, `Now` or `Seen`; leave decisions and sums to control"
                 yield source.find(RULES, "import-table", one.line, f"{what}, which is no contract", instead)
         elif row.outside is None:
@@ -340,6 +346,10 @@ def _nodes_for_types(source: PythonFile) -> Iterator[ast.AST]:
 
 def _is_import_call(node: ast.Call) -> bool:
     return called(node).split(".")[-1] in ("__import__", "import_module")
+
+
+def _is_of_control(one: Import) -> bool:
+    return is_under(one.target, ("firmware.control",), ".")
 
 
 def _is_contract(name: str) -> bool:

@@ -55,7 +55,6 @@ BAD = [
     ("import-table", COMPAT, module("import sys")),
     ("import-table", "firmware/__init__.py", module("from . import app")),
     ("import-table", DRIVER, module("from ..links.codec import pack")),
-    ("import-table", DRIVER, module("from .other import Other")),
     ("import-table", DRIVER, module("from ..control.controller import Controller")),
     ("import-table", DRIVER, module("import firmware.control.controller")),
     ("import-table", DRIVER, module("import subprocess")),

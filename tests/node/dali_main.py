@@ -1,6 +1,6 @@
 """DALI scenarios that print what came of them, the same lines on CPython and both MicroPythons:
 
-    micropython tests/node/dali_main.py frames|commission|memory|faults SEED COUNT|lock
+micropython tests/node/dali_main.py frames|commission GEARS|memory|faults SEED COUNT|lock
 """
 
 import hashlib
@@ -52,15 +52,15 @@ def digest_frames(count):
             time_us = max(edges[k] - edges[k - 1] + dice.roll(200) - 100, 0) if i % 3 else dice.roll(2000)
             data += bytes([time_us & 255, time_us >> 8])
         digest.update(str(fuzz_decode(data)).encode())
-    return "".join(["%02x" % byte for byte in digest.digest()])
+    return digest.digest().hex()
 
 
-def commission_all(twins, seed=1, noise_one_in=0, is_alike=False):
-    """Address 64 gears of which some drew the same numbers; return a line of figures.
+def commission_all(twins, seed=1, noise_one_in=0, is_alike=False, count=64):
+    """Address gears of which some drew the same numbers; return a line of figures.
 
     ``is_alike``: all gear answers at the same speed and at the same moment, so that equal answers look like one.
     """
-    gears = [Gear(-1, seed * 1000 + i) for i in range(64)]
+    gears = [Gear(-1, seed * 1000 + i) for i in range(count)]
     for i in range(twins):
         gears[2 * i].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
         gears[2 * i + 1].draws = [500 + i, 700 + i] if not is_alike else [500 + i]
@@ -73,12 +73,8 @@ def commission_all(twins, seed=1, noise_one_in=0, is_alike=False):
         world.bus.half_us = 417
     given = world.result(master.run(commission()))
     addresses = sorted(gear.short for gear in gears)
-    return "commission %s %s frames %d seconds %d" % (
-        given == list(range(64)),
-        addresses == list(range(64)),
-        master.frames,
-        world.now_ms // 1000,
-    )
+    is_right = given == list(range(count)) and addresses == given
+    return " ".join(["commission", str(is_right), str(master.frames), "frames", str(world.now_ms // 1000), "s"])
 
 
 def read_memory():
@@ -116,8 +112,8 @@ async def _read_for_ever(meter, world, outcomes):
 def live_through(seed, count):
     """Put a lamp through ``count`` faults of bus, gear and transmitter; return figures. Raises at the first lie.
 
-    Every 40 faults all is well again: within 40 s the lamp must have its level and the fault be gone. Every other 40 the
-    gear dies: within 8 s the fault must be there. The lamp may never show a level that nobody asked for.
+    Every 40 faults all is well again: within 40 s the lamp must have its level and the fault be gone. Every other 40
+    the gear dies: within 8 s the fault must be there. The lamp may never show a level that nobody asked for.
     """
     dice = Dice(seed)
     gear = Gear(5, seed)
@@ -163,16 +159,17 @@ def live_through(seed, count):
         if arc not in allowed:
             raise ValueError("the lamp had a level nobody asked for: " + str(arc))
     world.stop(task)
-    return "faults %d seconds %d frames %d damaged %d read %d failed %d stored %d levels %d" % (
-        count,
-        world.now_ms // 1000,
-        master.frames,
-        master.damaged,
-        outcomes[0],
-        outcomes[1],
-        gear.stored,
-        len(gear.history),
+    figures = (
+        ("faults", count),
+        ("seconds", world.now_ms // 1000),
+        ("frames", master.frames),
+        ("damaged", master.damaged),
+        ("read", outcomes[0]),
+        ("not", outcomes[1]),
+        ("stored", gear.stored),
+        ("levels", len(gear.history)),
     )
+    return " ".join([name + " " + str(figure) for name, figure in figures])
 
 
 def write_locked():
@@ -204,7 +201,12 @@ def lines_of(arguments):
     if what == "frames":
         return [digest_frames(2000)]
     if what == "commission":
-        return [commission_all(0), commission_all(5, 2), commission_all(5, 3, is_alike=True)]
+        count = int(arguments[1])
+        return [
+            commission_all(0, count=count),
+            commission_all(5, 2, count=count),
+            commission_all(5, 3, is_alike=True, count=count),
+        ]
     if what == "memory":
         return read_memory()
     if what == "faults":

@@ -25,8 +25,8 @@ from sim.board.chips.analogue import DividerModel, VoltageModel
 from sim.board.chips.bh1750 import Bh1750Model
 from sim.board.chips.bl0937 import Bl0937Model
 from sim.board.chips.buses import FAULTS, AdcInput, I2CBus, OneWireBus, PinLine, UartLine
-from sim.board.chips.ds3231 import Ds3231Model
 from sim.board.chips.ds18b20 import Ds18b20Model
+from sim.board.chips.ds3231 import Ds3231Model
 from sim.board.chips.ld2410 import Ld2410Model
 from sim.board.chips.lis3dh import Lis3dhModel
 from sim.board.chips.nmea_gnss import NmeaGnssModel
@@ -232,7 +232,7 @@ def make_nmea(clock):
 def make_presence(clock):
     """Return model, driver and what reads it."""
     model = PresencePinModel()
-    driver = PresenceInput(model.pin, told.append, stretch_ms=500, storm_per_s=10, ticks_ms=clock.ticks_ms)
+    driver = PresenceInput(model.pin, told.append, stretch_ms=500, storm_per_s=6, ticks_ms=clock.ticks_ms)
 
     def read():
         driver.poll()
@@ -263,11 +263,19 @@ def parse_noise():
     """Feed both parsers a fixed sequence of noise with sentences and reports in it."""
     radar = Ld2410Model()
     gnss = NmeaGnssModel()
-    for seed in range(20):
-        radar.state = seed % 4
-        radar.distance_cm = seed
-        noise = bytes([gnss.chance(256) for _ in range(seed * 3)])
+    for case in range(60):
+        radar.state = case % 4
+        radar.distance_cm = case
+        radar.is_engineering = case % 3 == 0
+        noise = bytes([gnss.chance(256) for _ in range(case)])
         print("fuzz", fuzz_ld2410(noise + radar.report() * 6), fuzz_nmea(noise + gnss.sentences() + noise))
+        # One to three bytes of good messages changed.
+        frames = bytearray(radar.report() * 3)
+        lines = bytearray(gnss.sentences())
+        for _ in range(1 + case % 3):
+            frames[gnss.chance(len(frames))] = gnss.chance(256)
+            lines[gnss.chance(len(lines))] = gnss.chance(256)
+        print("torn", fuzz_ld2410(frames), fuzz_nmea(lines))
 
 
 def main(wanted):

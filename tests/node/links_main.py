@@ -5,11 +5,17 @@
 Each section prints lines that the tests compare with CPython's own.
 """
 
+import gc
 import hashlib
 import struct
 import sys
+import time
 
-from firmware.links import codec
+from firmware.control.counters import NightCounters
+from firmware.control.faults import Faults
+from firmware.control.inputs import CLOCK_GOOD, Message
+from firmware.control.why import Answer
+from firmware.links import codec, reports
 from firmware.links.codec_fields import (
     ACCEPTED,
     DONE,
@@ -27,7 +33,9 @@ from firmware.links.codec_fields import (
 )
 from firmware.links.commands import CommandGate
 from firmware.links.outbox import CLASSES, ROUTINE, Outbox
-from firmware.system import keys
+from firmware.links.wave_link import Wave
+from firmware.system import ed25519, keys
+from firmware.system.sha512 import sha512
 
 NODE_KEY = bytes([7] * 32)
 GROUP_KEY = bytes([9] * 32)
@@ -238,6 +246,88 @@ def run_commands():
     print_digest("commands", digest)
 
 
+class LossyAir:
+    """A double of the radio: every pole hears every other, now and then, late, twice, or damaged.
+
+    ``loss``, ``doubles``, ``damage``: chances in percent. What was ever sent is in ``log``.
+    """
+
+    def __init__(self, chance, poles, loss=0, doubles=0, damage=0):
+        self._chance = chance
+        self.queues = [[] for _ in range(poles)]
+        self.log = []
+        self.loss = loss
+        self.doubles = doubles
+        self.damage = damage
+
+    def send(self, pole, frame):
+        """Broadcast from a pole."""
+        self.log.append(frame)
+        for other in range(len(self.queues)):
+            if other == pole or self._chance.below(100) < self.loss:
+                continue
+            if self._chance.below(100) < self.damage:
+                frame = bytearray(frame)
+                frame[self._chance.below(len(frame))] ^= 1 << self._chance.below(8)
+            self.queues[other].append(bytes(frame))
+            if self._chance.below(100) < self.doubles:
+                self.queues[other].append(bytes(frame))
+        return True
+
+
+class AirRadio:
+    """What one pole sees of the air."""
+
+    def __init__(self, air, pole):
+        self._air = air
+        self._pole = pole
+
+    def send(self, frame):
+        """Broadcast."""
+        return self._air.send(self._pole, frame)
+
+    def receive(self):
+        """Return the next frame or None."""
+        queue = self._air.queues[self._pole]
+        return queue.pop(0) if queue else None
+
+
+def run_wave():
+    """Three poles speak over bad air, one is cut off now and then, and old frames come again."""
+    chance = Chance(5)
+    air = LossyAir(chance, 3, 20, 10, 10)
+    stores = [MemoryStore() for _ in range(3)]
+    ids = (100, 101, 102)
+
+    def wave_of(pole):
+        wave = Wave(NODE_KEY, ids[pole], [one for one in ids if one != ids[pole]], AirRadio(air, pole), stores[pole])
+        wave.start()
+        return wave
+
+    waves = [wave_of(pole) for pole in range(3)]
+    digest = hashlib.sha256()
+    message = Message()
+    tick = 0x3FFF0000
+    heard = 0
+    for number in range(400):
+        tick = (tick + chance.below(1500)) & 0x3FFFFFFF
+        pole = chance.below(3)
+        if chance.below(100) == 0:
+            waves[pole] = wave_of(pole)
+        waves[pole].send(ids[pole], number & 255, 2, chance.below(3), tick)
+        if air.log and chance.below(4) == 0:
+            air.queues[chance.below(3)].append(air.log[chance.below(len(air.log))])
+        for other in range(3):
+            while waves[other].receive(message, tick):
+                line = (other, message.sender, message.origin, message.sequence, message.hops, message.travelled)
+                digest.update(repr(line).encode())
+                heard += 1
+    for wave in waves:
+        digest.update(repr((wave.sent, wave.received, wave.unknown, wave.forged, wave.replayed, wave.limited)).encode())
+    print_digest("wave", digest)
+    print("heard", heard, "frame bytes", max([len(frame) for frame in air.log]))
+
+
 def run_outbox():
     """A long life of an outbox with a bad link and power cuts."""
     chance = Chance(4)
@@ -265,12 +355,125 @@ def run_outbox():
     print(store.writes, box.dropped[ROUTINE])
 
 
+def run_reports():
+    """Reports of invented counters and answers."""
+    chance = Chance(7)
+    digest = hashlib.sha256()
+    counters = NightCounters()
+    counters.count_to(0)
+    told = 0
+    for quarter in range(60):
+        tick = quarter * 900000
+        for i in range(chance.below(12)):
+            counters.state(tick + 1000 + 20000 * i, chance.below(500000), chance.below(2) > 0, True, True, True)
+            counters.state(tick + 9000 + 20000 * i, chance.below(500000), True, True, True, False)
+        counters.baselines(tick + 400000, 64000, 32000, 0)
+        counters.quarter(tick + 900000, 940000 + quarter if chance.below(4) else -1)
+        if chance.below(3) == 0:
+            data, told = reports.energy(chance.below(4), counters, told)
+            digest.update(data or b"-")
+    answer = Answer()
+    faults = Faults()
+    for code in range(25):
+        answer.level = chance.below(1001)
+        answer.reason = chance.below(19)
+        answer.program = chance.below(256)
+        answer.since_s = chance.below(2000000)
+        answer.until_s = chance.below(200000) - 1
+        answer.next_level = chance.below(1002) - 1
+        digest.update(reports.why(0, answer))
+        faults.counts[code] = chance.below(256)
+        digest.update(reports.fault(1, chance.below(999), faults, code, True, CLOCK_GOOD, DAY, NOON))
+    print_digest("reports", digest)
+
+
+# RFC 8032, 7.1, TEST 1 to 3 and SHA(abc): public key, message, signature.
+RFC_8032 = (
+    (
+        "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",
+        "",
+        "e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155"
+        "5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b",
+    ),
+    (
+        "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c",
+        "72",
+        "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+        "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00",
+    ),
+    (
+        "fc51cd8e6218a1a38da47ed00230f0580816ed13ba3303ac5deb911548908025",
+        "af82",
+        "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac"
+        "18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
+    ),
+    (
+        "ec172b93ad5e563bf4932c70e1245034c35467ef2efd4d64ebf819683467e2bf",
+        "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+        "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+        "dc2a4459e7369633a52b1bf277839a00201009a3efbf3ecb69bea2186c26b589"
+        "09351fc9ac90b3ecfdfbc7c66431e0303dca179c138ac17ad9bef1177331a704",
+    ),
+)
+
+
+def run_ed25519():
+    """The RFC's vectors, and each with one bit turned; digests of SHA-512 of odd lengths."""
+    chance = Chance(6)
+    digest = hashlib.sha256()
+    for length in (0, 3, 55, 111, 112, 127, 128, 129, 240):
+        digest.update(sha512(chance.some_bytes(length)))
+    print_digest("sha512", digest)
+    for key, message, signature in RFC_8032:
+        parts = [bytearray(bytes.fromhex(one)) for one in (key, message, signature)]
+        good = ed25519.verify(parts[0], parts[1], parts[2])
+        part = parts[2 if not parts[1] else chance.below(3)]
+        part[chance.below(len(part))] ^= 1 << chance.below(8)
+        print("genuine", good, "turned", ed25519.verify(parts[0], parts[1], parts[2]))
+
+
+def run_ed25519_time():
+    """Print in us: a verification, its steps, the longest (the collector's work included); then each step's best of
+    five, which is its own work on a machine that others use too, with the collector kept out."""
+    key, message, signature = [bytes.fromhex(one) for one in RFC_8032[2]]
+    best = [1 << 29] * 1000
+    for turn in range(6):
+        steps = ed25519.verify_steps(key, message, signature)
+        total = longest = count = 0
+        while True:
+            if turn and count % 20 == 0:
+                gc.collect()
+            start = time.ticks_us()
+            try:
+                next(steps)
+            except StopIteration as stop:
+                if turn == 0:
+                    print("good", stop.value, "total_us", total, "steps", count, "longest_us", longest)
+                break
+            spent = time.ticks_diff(time.ticks_us(), start)
+            total += spent
+            longest = max(longest, spent)
+            if turn:
+                best[count] = min(best[count], spent)
+            count += 1
+    print("total_us", sum(best[:count]), "longest_us", max(best[:count]))
+
+
 def main(arguments):
     """Run one section."""
     SECTIONS[arguments[0]]()
 
 
-SECTIONS = {"codec": run_codec, "keys": run_keys, "commands": run_commands, "outbox": run_outbox}
+SECTIONS = {
+    "codec": run_codec,
+    "keys": run_keys,
+    "commands": run_commands,
+    "outbox": run_outbox,
+    "wave": run_wave,
+    "reports": run_reports,
+    "ed25519": run_ed25519,
+    "ed25519_time": run_ed25519_time,
+}
 
 if __name__ == "__main__":
     main(sys.argv[1:])

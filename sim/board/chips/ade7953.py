@@ -47,6 +47,7 @@ class Ade7953Model(I2CModel):
         self.is_unlocked = False
         self.pointer = 0
         self.energy_ul = 0
+        self.last = 0
 
     def tick(self, now_ms: int) -> None:
         """Count energy."""
@@ -97,7 +98,9 @@ class Ade7953Model(I2CModel):
 
     def read(self, count: int) -> bytes:
         """Return the register, high byte first."""
-        value = self.get(self.pointer)
+        # LAST_RWDATA keeps what the last access gave.
+        value = self.last if self.pointer == 0x3FF else self.get(self.pointer)
+        self.last = value
         if self.fault == "wrong_id" and self.pointer == 0x380:
             value = 0x200000
         if self.fault == "stuck" and self.pointer in (0x312, 0x31A, 0x31C):

@@ -19,6 +19,7 @@ _STOP_US = 2400
 _ANSWER_US = (5500, 10500)
 _LATE_US = 15500
 _BUS_FAILURE_MS = 550
+_KEPT_US = 25000
 
 
 def half_bits(value: int, bits: int) -> list:
@@ -105,6 +106,10 @@ class Rmt:
         return self._bus.now_us >= self._bus.busy_until_us
 
 
+def nobody(pin: object) -> None:
+    """Hear nothing: the handler until there is one."""
+
+
 class RxPin:
     """The part of machine.Pin that the driver uses."""
 
@@ -114,7 +119,7 @@ class RxPin:
 
     def __init__(self, bus: "DaliBus") -> None:
         self._bus = bus
-        self.handler = None
+        self.handler = nobody
 
     def value(self) -> int:
         """Return the bus level now."""
@@ -200,10 +205,9 @@ class DaliBus:
             self._edges.pop(0)
             late_us = self.chance(self.jitter_us + 1) if self.jitter_us else 0
             self.now_us = max(self.now_us, edge_us + late_us)
-            if self.rx.handler is not None and self.fault not in ("stuck", "open"):
+            if self.fault not in ("stuck", "open"):
                 self.rx.handler(self.rx)
         self.now_us = max(self.now_us, now_us)
-        self._lows = [low for low in self._lows if low[1] > now_us - 50000]
         self._watch()
 
     def tick(self, now_ms: int) -> None:
@@ -224,7 +228,9 @@ class DaliBus:
 
     def _heard(self) -> None:
         """A frame is over: every gear hears it, and answers are laid on the bus."""
-        frame = sampled(self._sent, 16)
+        # Whoever spoke into the frame is part of what gear hears.
+        begin, end = self._sent[0][0], self._sent[-1][1] + _STOP_US
+        frame = sampled([low for low in self._lows if low[1] > begin and low[0] < end], 16)
         if self.fault == "chatter":
             self._chatter()
         if frame < 0:
@@ -265,7 +271,8 @@ class DaliBus:
             start = end
 
     def _pull(self, lows: list) -> None:
-        self._lows = merged(self._lows + lows)
+        # What is older than a frame and its stop condition concerns nobody.
+        self._lows = merged([low for low in self._lows if low[1] > self.now_us - _KEPT_US] + lows)
         edges: list = []
         for low in self._lows:
             edges += [low[0], low[1]]

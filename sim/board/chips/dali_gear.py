@@ -30,6 +30,10 @@ _PLAIN = {
 }
 
 
+def still(data: bytearray) -> None:
+    """Leave a bank's bytes as they are."""
+
+
 class Bank:
     """A memory bank: ``data`` as it moves, byte 2 the lock or latch, ``mover`` called before each byte that is read."""
 
@@ -37,12 +41,11 @@ class Bank:
         self.data = data
         self.has_latch = has_latch
         self.snapshot = bytearray()
-        self.mover = None
+        self.mover = still
 
     def read(self, at: int) -> int:
         """Return a byte, -1 where there is none."""
-        if self.mover is not None:
-            self.mover(self.data)
+        self.mover(self.data)
         if at > self.data[0] or at >= len(self.data) or at == 1:
             return -1
         return self.snapshot[at] if self.snapshot else self.data[at]
@@ -291,7 +294,7 @@ class Gear:
         if command in _PLAIN:
             if command == 0xA8 and self.version < 8:
                 return -1
-            return getattr(self, _PLAIN[command])
+            return int(getattr(self, _PLAIN[command]))
         if command == 0x90:
             level = self.level_at(now_ms)
             bits = 0x02 if self.lamp_has_failed else 0x04 if level else 0
@@ -318,7 +321,7 @@ class Gear:
         bank = self.banks.get(self.dtr1)
         if bank is None:
             return -1
-        answer = bank.read(self.dtr0)
+        answer = int(bank.read(self.dtr0))
         if self.fault == "wrong_id" and self.dtr1 == 1 and 9 <= self.dtr0 <= 16:
             answer ^= 0x5A
         self.dtr0 = min(self.dtr0 + 1, 255)
@@ -352,7 +355,7 @@ class Gear:
         bank = self.banks.get(self.dtr1)
         if bank is None or not self.may_write:
             return -1
-        answer = bank.write(self.dtr0, value)
+        answer = int(bank.write(self.dtr0, value))
         self.dtr0 = min(self.dtr0 + 1, 255)
         return answer if first == 0xC7 else -1
 

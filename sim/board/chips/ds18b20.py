@@ -64,7 +64,7 @@ class Ds18b20Model(OneWireModel):
 
     def write_bit(self, bit: int) -> None:
         """Collect commands and the ROM to match."""
-        if self._state in ("idle", "other"):
+        if self._state in ("idle", "other", "converting"):
             return
         self._taken |= bit << self._bits
         self._bits += 1
@@ -89,7 +89,7 @@ class Ds18b20Model(OneWireModel):
             else:
                 self._next({0xCC: "function", 0x55: "match"}.get(command, "idle"))
         elif command == 0x44:
-            self._next("idle")
+            self._next("converting")
             self._done_ms = self.now_ms + (2000 if self.fault == "late" else 750)
         elif command == 0xBE:
             self._next("idle")
@@ -113,4 +113,5 @@ class Ds18b20Model(OneWireModel):
             bit = self._out[self._place >> 3] >> (self._place & 7) & 1
             self._place += 1
             return bit
-        return 0 if self._done_ms >= 0 else 1
+        # Whoever was spoken to last says whether he is busy; another device, or a reset, silences him.
+        return 0 if self._state == "converting" and self._done_ms >= 0 else 1

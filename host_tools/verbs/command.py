@@ -1,0 +1,213 @@
+"""`reverbere command` and `reverbere listen`: a signed command and its answer in words, and every report as JSON.
+
+Without ``--hardware`` the file hardware.yaml beside the site is taken; it says which nodes there are, and where the
+broker is.
+"""
+
+import asyncio
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from firmware.links.codec import CodecError
+from host_tools.command_sender import CommandSender, SenderError
+from host_tools.node_config import Fleet
+from host_tools.payload import PayloadError
+from host_tools.plan import units
+from host_tools.plan.problems import suggestion
+from host_tools.site_keys import KeysError, SiteKeys
+from host_tools.site_link import GOOD, Answers, Broker, LinkError, reports, send, tls_context
+
+from .node import KeysOption, SiteArgument, load_nodes, say
+
+VERBS = ("dim", "resume", "emergency", "test", "identify", "why")
+_WITH_LEVEL = ("dim", "emergency", "test")
+_TIME = {"s": 1, "min": 60, "h": 3600}
+# Every verdict of an ack, as people say it.
+VERDICT_WORDS = {
+    "accepted": "obeys",
+    "duplicate": "has obeyed already",
+    "staged": "has taken it, to be used later",
+    "done": "has done it",
+    "malformed": "could not read it: update its firmware, or this tool",
+    "misaddressed": "is not the one addressed: check its number against the hardware file",
+    "forged": "does not believe it: its keys are others than those of this folder",
+    "replayed": "has seen a higher number: send it again",
+    "stale": "finds it too old: check the clocks of this machine and of the node",
+    "too_early": "finds it from the future: check the clocks of this machine and of the node",
+    "rate_limited": "was asked too much: wait a minute",
+    "dark_too_long": "will not be dark for so long: give a shorter time or a higher level",
+    "no_clock": "does not know the time, and refuses this without it: set its clock first",
+    "not_for_groups": "takes this from nobody but its own key: send it to the node itself",
+    "challenge_wrong": "has waited too long for this: send it again",
+    "store_failed": "could not write to its memory: look at its events",
+    "busy": "is busy with something else: wait a minute",
+    "refused": "refuses",
+    "plan_invalid": "finds the plan wrong",
+    "signature_wrong": "does not believe the plan's signature",
+}
+
+HardwareOption = Annotated[
+    Path | None, typer.Option(help="The hardware file; hardware.yaml beside the site otherwise.")
+]
+BrokerOption = Annotated[str | None, typer.Option(help="HOST:PORT where it is not that of the hardware file.")]
+PlainOption = Annotated[bool, typer.Option("--plain", help="Without TLS: for a bench only.")]
+
+
+def command(
+    site: SiteArgument,
+    target: Annotated[str, typer.Argument(help="The node, or with --group the group.")],
+    verb: Annotated[str, typer.Argument(help=f"What to do: {', '.join(VERBS)}.")],
+    level: Annotated[str | None, typer.Argument(help="The level of dim, emergency and test, like 50%.")] = None,
+    *,
+    keys: KeysOption,
+    time: Annotated[str | None, typer.Option("--for", help="How long, like 10min (identify: like 30s).")] = None,
+    ramp: Annotated[str, typer.Option(help="How fast dim fades, like 3s.")] = "0 s",
+    lamp: Annotated[int, typer.Option(min=0, max=3, help="The output of the node.")] = 0,
+    is_group: Annotated[bool, typer.Option("--group", help="The target is a group.")] = False,
+    number: Annotated[int, typer.Option("--sender", min=0, max=3, help="Each office sends as another one.")] = 0,
+    wait: Annotated[float, typer.Option(min=1, max=600, help="How long to wait for answers, in s.")] = 15,
+    hardware: HardwareOption = None,
+    broker: BrokerOption = None,
+    plain: PlainOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answers as JSON.")] = False,
+) -> None:
+    """Send a signed command and say in words what its node answers.
+
+    Exits 0 when every node obeys, 1 when one refuses or is silent, 2 when nothing could be sent.
+    """
+    fleet = load_nodes(site, _hardware(site, hardware))
+    fields = _fields(verb, level, time, ramp, lamp)
+    nodes, address = _addressed(fleet, target, is_group)
+    try:
+        found = SiteKeys(keys)
+        secret = found.group_secret(target) if is_group else found.node_secret(target)
+        sender = CommandSender(secret, address, found.counters, is_group=is_group, sender=number)
+        place = _broker(fleet, found, broker, plain)
+        group = target if is_group else None
+        answers = asyncio.run(send(place, fleet.site.name, sender, verb, fields, nodes, group, wait))
+    except (KeysError, SenderError, LinkError) as error:
+        _refuse(target, str(error))
+    except (PayloadError, CodecError) as error:
+        _refuse(verb, str(error))
+    if as_json:
+        typer.echo(json.dumps({"acks": answers.acks, "whys": answers.whys, "silent": answers.silent}, indent=1))
+    else:
+        say("\n".join(_told(answers, wait)))
+    if answers.silent or any(ack["verdict"] not in GOOD for ack in answers.acks.values()):
+        raise typer.Exit(1)
+
+
+def listen(
+    site: SiteArgument,
+    keys: KeysOption,
+    count: Annotated[int, typer.Option(min=0, help="End after so many reports; 0: never.")] = 0,
+    hardware: HardwareOption = None,
+    broker: BrokerOption = None,
+    plain: PlainOption = False,
+) -> None:
+    """Print every report of a site as a line of JSON (docs/payload.md), until Ctrl-C.
+
+    Exits 0 when it was ended, 2 when the site, the keys or the broker cannot be used.
+    """
+    fleet = load_nodes(site, _hardware(site, hardware))
+    try:
+        place = _broker(fleet, SiteKeys(keys), broker, plain)
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_print_reports(place, fleet.site.name, count))
+    except (KeysError, LinkError) as error:
+        _refuse("listen", str(error))
+
+
+async def _print_reports(broker: Broker, site: str, count: int) -> None:
+    printed = 0
+    async for report in reports(broker, site):
+        print(json.dumps(report, ensure_ascii=False), flush=True)
+        printed += 1
+        if printed == count:
+            return
+
+
+def _hardware(site: Path, given: Path | None) -> Path:
+    return given if given is not None else site.with_name("hardware.yaml")
+
+
+def _broker(fleet: Fleet, keys: SiteKeys, given: str | None, plain: bool) -> Broker:
+    mqtt = fleet.hardware.mqtt
+    if given is not None:
+        found = re.fullmatch(r"\[?([^\]]+?)\]?(?::([0-9]{1,5}))?", given)
+        if not found:
+            raise LinkError(f"{given!r} is no broker: write HOST or HOST:PORT")
+        host, port = found[1], int(found[2] or (1883 if plain else 8883))
+    elif mqtt is not None:
+        host, port = mqtt.host, mqtt.port
+        plain = plain or not mqtt.tls
+    else:
+        raise LinkError("the hardware file has no mqtt: give --broker HOST:PORT")
+    return Broker(host, port, None if plain else tls_context(keys))
+
+
+def _addressed(fleet: Fleet, target: str, is_group: bool) -> tuple[list[str], int]:
+    """Return the nodes that are to answer, and the number to which the command goes."""
+    if not is_group:
+        if target not in fleet.hardware.nodes:
+            hint = " (a group needs --group)" if target in fleet.site.groups else ""
+            _refuse(target, f"there is no such node{hint}{suggestion(target, fleet.hardware.nodes)}")
+        return [target], fleet.node_id(target)
+    if target not in fleet.site.groups:
+        _refuse(target, f"there is no such group{suggestion(target, fleet.site.groups)}")
+    nodes = [node for node in fleet.hardware.nodes if target in fleet.groups(node)]
+    if not nodes:
+        _refuse(target, "no node is in this group: name a node for its lamps in the hardware file")
+    return nodes, fleet.group_ids[target]
+
+
+def _fields(verb: str, level: str | None, time: str | None, ramp: str, lamp: int) -> dict[str, Any]:
+    if verb not in VERBS:
+        _refuse("verb", f"{verb!r} is none{suggestion(verb, VERBS)}")
+    fields: dict[str, Any] = {} if verb == "identify" else {"lamp": lamp}
+    if (level is not None) != (verb in _WITH_LEVEL):
+        _refuse(verb, "takes no level: leave it out" if level is not None else "needs a level: write it like 50%")
+    try:
+        if level is not None:
+            fields["level_permille"] = units.quantity(level, {"%": 10}, "a level", "50%")
+        if verb == "dim":
+            fields["ramp_to_ms"] = 100 * units.quantity(ramp, {"s": 10, "min": 600}, "a ramp", "3s")
+        if verb in _WITH_LEVEL or verb == "identify":
+            if time is None:
+                _refuse(verb, "needs to know for how long: add --for, like --for 10min")
+            seconds = units.quantity(time, _TIME, "a time", "10min")
+            if verb == "identify":
+                fields["duration_s"] = seconds
+            elif seconds % 60:
+                raise ValueError(f"{time} is no whole number of minutes: round it")
+            else:
+                fields["duration_min"] = seconds // 60
+        elif time is not None:
+            _refuse(verb, "takes no time: leave --for out")
+    except ValueError as error:
+        _refuse(verb, str(error))
+    return fields
+
+
+def _told(answers: Answers, wait: float) -> list[str]:
+    lines = []
+    for node, ack in answers.acks.items():
+        lines.append(f"{node} {VERDICT_WORDS.get(ack['verdict'], ack['verdict'])} (number {ack['counter']})")
+    for node, why in answers.whys.items():
+        told = ", ".join(f"{key} {value}" for key, value in why.items() if key != "message" and value is not None)
+        lines.append(f"{node} says why: {told}")
+    for node in answers.silent:
+        lines.append(f"{node} has not answered within {wait:g} s: it may be cut off; the command expires by itself")
+    return lines
+
+
+def _refuse(what: str, reason: str) -> NoReturn:
+    """Say why nothing was sent, and end the command with 2."""
+    Console(stderr=True).print(f"{what}: {reason}\n  nothing was sent", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)

@@ -1,0 +1,153 @@
+"""`reverbere node`: a node's configuration, and everything that goes onto it."""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from host_tools.node_bundle import BundleError, make_bundle, write_bundle
+from host_tools.node_config import BUILD_DAY_MAX, BUILD_DAY_MIN, Fleet, build_day_of, load_fleet
+from host_tools.plan.problems import Problem, SiteError
+from host_tools.site_keys import KeysError, SiteKeys
+
+from .plan import fail, load
+
+app = typer.Typer(no_args_is_help=True, help="Configure a node, and make what goes onto it.")
+
+SiteArgument = Annotated[Path, typer.Argument(help="The site, a YAML file.")]
+HardwareArgument = Annotated[Path, typer.Argument(help="The hardware of its nodes, a YAML file: docs/node.md.")]
+NodeArgument = Annotated[str, typer.Argument(help="The node, by its name in the hardware file.")]
+BuildDayOption = Annotated[
+    str | None, typer.Option(help="The node believes no time before this date, like 2026-11-24; today by default.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+KeysOption = Annotated[
+    Path, typer.Option(envvar="REVERBERE_KEYS", help="The folder of the site's keys; made by `reverbere keys new`.")
+]
+
+
+@app.callback()
+def _group() -> None:
+    """Configure a node, and make what goes onto it."""
+
+
+@app.command()
+def config(
+    site: SiteArgument,
+    hardware: HardwareArgument,
+    node: NodeArgument,
+    build_day: BuildDayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check the site and its hardware, and show one node's configuration.
+
+    Exits 0 when all is right, 2 when the site, the hardware or the node is wrong.
+    """
+    fleet = load_nodes(site, hardware)
+    try:
+        data = fleet.data(node, _day(build_day))
+    except SiteError as error:
+        fail(error.file, error.problems)
+    if as_json:
+        typer.echo(data.decode())
+        return
+    say("\n".join(_words(json.loads(data), len(data))))
+
+
+@app.command()
+def bundle(
+    site: SiteArgument,
+    hardware: HardwareArgument,
+    node: NodeArgument,
+    out: Annotated[
+        Path, typer.Option(help="Folder for it: new, empty, or that of an earlier bundle. It holds secrets.")
+    ],
+    keys: KeysOption,
+    build_day: BuildDayOption = None,
+    is_open: Annotated[
+        bool, typer.Option("--open", help="Leave the prompt open: for a bench, never for a pole.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write all files of one node: firmware, launcher, configuration, plans, secrets. Its keys are made if need be.
+
+    Exits 0 when written, 2 when something is wrong (then nothing is written).
+    """
+    fleet = load_nodes(site, hardware)
+    day = _day(build_day)
+    try:
+        made = make_bundle(fleet, node, SiteKeys(keys), day, is_delivered=not is_open)
+        write_bundle(made, out)
+    except SiteError as error:
+        fail(error.file, error.problems)
+    except (BundleError, KeysError) as error:
+        fail(out, [Problem("", str(error))])
+    except OSError as error:
+        fail(out, [Problem("", f"cannot be written: {error.strerror}: choose another --out")])
+    if as_json:
+        typer.echo(json.dumps(made.manifest(), indent=1))
+        return
+    firmware = sum(len(data) for path, data in made.files.items() if path.startswith("lib/"))
+    size = sum(map(len, made.files.values()))
+    say(
+        f"{node}: {len(made.files)} files, {size} bytes, of them {firmware} of firmware\n"
+        f"Wrote to {out}: bundle.json, and files/ to copy to the node. It holds the node's secrets: remove it after use"
+    )
+
+
+def load_nodes(site: Path, hardware: Path) -> Fleet:
+    """Return the nodes of a site, with warnings on the standard error. Ends the command with 2 where it is wrong."""
+    loaded = load(site)
+    try:
+        fleet = load_fleet(loaded, hardware)
+    except SiteError as error:
+        fail(error.file, error.problems)
+    for warning in fleet.warnings:
+        Console(stderr=True).print(f"warning: {warning}", markup=False, highlight=False, soft_wrap=True)
+    return fleet
+
+
+def say(text: str) -> None:
+    """Print for people."""
+    Console().print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _day(text: str | None) -> int:
+    try:
+        day = date.fromisoformat(text) if text is not None else datetime.now(UTC).date()
+        number = build_day_of(day.year, day.month, day.day)
+        if not BUILD_DAY_MIN <= number <= BUILD_DAY_MAX:
+            raise ValueError
+    except ValueError:
+        fail(Path("--build-day"), [Problem("", f"{text!r} is no date from 2020 to 2199: write like 2026-11-24")])
+    return number
+
+
+def _words(tree: dict[str, Any], size: int) -> list[str]:
+    lines = [f"{tree['node']} of {tree['site']}, number {tree['id']}: configuration of {size} bytes"]
+    for number, lamp in enumerate(tree["lamps"]):
+        relay = f", relay {_device(lamp['relay'])}" if lamp.get("relay") else ""
+        lines.append(f"  output {number}  {_device(lamp['dimmer'])}{relay}; safe level {lamp['start'] / 10:g} %")
+    for sensor in tree["sensors"]:
+        lines.append(f"  sensor    {_device(sensor)}, for output {', '.join(map(str, sensor['lamps']))}")
+    for name, bus in tree["buses"].items():
+        lines.append(f"  {name:<9} {', '.join(f'{key} {value}' for key, value in bus.items())}")
+    if chip := tree["clock"].get("chip"):
+        lines.append(f"  clock     {_device(chip)}")
+    if mqtt := tree.get("mqtt"):
+        lines.append(
+            f"  broker    {mqtt['host']}:{mqtt['port']}, {'TLS' if mqtt['tls'] else 'NO TLS: for a bench only'}"
+        )
+    if wave := tree.get("wave"):
+        lines.append(f"  wave      channel {wave['channel']}")
+    if tree["groups"]:
+        lines.append(f"  groups    {', '.join(name for name, _ in tree['groups'])}")
+    return lines
+
+
+def _device(device: dict[str, Any]) -> str:
+    where = device.get("bus") or f"pin {device['pin']}" if "pins" not in device else f"pins {device['pins']}"
+    return f"{device['name']} on {where}"

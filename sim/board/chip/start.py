@@ -1,0 +1,173 @@
+"""From the first instruction to `/main.py`: the board's modules take their places, the flash is mounted.
+
+Order as on the chip: reset cause and RTC are known, the file system is mounted (a blank one is formatted, a corrupted
+one stops here, as ports/esp32/modules/inisetup.py does), /main.py is executed. When it ends or raises, the board is at
+the prompt: the host is told, time goes on, and a watchdog that was started bites.
+"""
+
+import gc
+import sys
+
+import uctypes
+import vfs
+
+from . import clock as clock_module
+from . import flash as flash_module
+from . import (
+    idle,
+    irq,
+    layout,
+    libc,
+    machine_rtc,
+    vasyncio,
+    vesp32,
+    vespnow,
+    vmachine,
+    vnetwork,
+    vonewire,
+    vselect,
+    vsocket,
+    vtime,
+)
+from . import query as query_module
+from . import wire
+from . import wiring as wiring_module
+
+_PATH = ("", ".frozen", "/rom", "/rom/lib", "/lib")
+_SMALLEST_BYTES = 64
+
+
+def run(settings):
+    """Never returns: the process ends by reset, power cut or the host's word."""
+    libc.die_with_parent()
+    rtc = machine_rtc.attach(libc.map_file(settings["rtc"], layout.RTC_BYTES))
+    street = libc.map_file(settings["street"], layout.STREET_BYTES)
+    clock = clock_module.Clock(street, settings["slot"])
+    wire.attach(settings["fd"], clock)
+    irq.attach(clock.slot)
+    vespnow.attach(settings["radio_fd"], clock, uctypes.bytearray_at(street, layout.STREET_BYTES))
+    idle.attach(clock)
+    _start_ticks(clock, rtc)
+    vmachine.attach(rtc, bytes(int(settings["mac"][at : at + 2], 16) for at in range(0, 12, 2)))
+    vnetwork.attach(settings.get("wifi", {}))
+    vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
+    _take_places()
+    wiring_module.hang(settings.get("wiring", {}))
+    path, length = settings["flash"]
+    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
+    app_rom = settings.get("app_rom")
+    script = settings.get("script")
+    heap_bytes = settings["heap_bytes"]
+    if app_rom:
+        app_rom = libc.bytes_of(app_rom[0], app_rom[1])
+    if script:
+        idle.load_script(libc.map_file(script[0], script[1]), script[1])
+    settings = None
+    vfs.umount("/board-rom")
+    vfs.umount("/")
+    sys.path[:] = _PATH
+    sys.argv[:] = [""]
+    for name in ("__main__",):
+        names = sys.modules[name].__dict__ if name in sys.modules else {}
+        for one in list(names):
+            if not one.startswith("__"):
+                del names[one]
+    _mount(flash, app_rom)
+    ballast = _bind_heap(heap_bytes)
+    wire.post("boot", ',"cause":%d,"epoch":%d%s' % (rtc.cause, clock.slot.epoch, query_module.heap()))
+    _main(ballast)
+
+
+def _start_ticks(clock, rtc):
+    """The chip's ticks begin at 0 at power on and at every reset but the soft one."""
+    if rtc.cause != layout.SOFT_RESET:
+        passed = clock.passed_us()
+        rtc.on_ms30 = clock.world_ms30()
+        rtc.on_us30 = clock_module.add30(clock.shared.v_us30, passed)
+    clock.start_ticks(rtc.on_ms30, rtc.on_us30)
+
+
+def _take_places():
+    import tls
+
+    places = sys.modules
+    places["time"] = vtime
+    places["select"] = vselect
+    places["socket"] = vsocket
+    places["_asyncio"] = vasyncio
+    places["machine"] = vmachine
+    places["network"] = vnetwork
+    places["esp32"] = vesp32
+    places["espnow"] = vespnow
+    places["onewire"] = vonewire
+    places["ssl"] = tls
+
+
+def _mount(flash, app_rom):
+    try:
+        try:
+            vfs.mount(vfs.VfsLfs2(flash), "/")
+        except OSError:
+            start = bytearray(64)
+            flash.readblocks(0, start)
+            if start != b"\xff" * 64:
+                raise
+            vfs.VfsLfs2.mkfs(flash)
+            vfs.mount(vfs.VfsLfs2(flash), "/")
+    except OSError as error:
+        wire.post("fs_corrupted", ',"errno":%d' % error.errno)
+        _prompt()
+    if app_rom is not None:
+        vfs.mount(vfs.VfsRom(app_rom), "/rom")
+
+
+def _bind_heap(heap_bytes):
+    """Fill the heap around one free stretch of `heap_bytes`: the application has that much in one piece, and no more.
+
+    The stretch is held by a list while the rest is filled; `clear()` gives a list's memory back at once, without the
+    collector, which might still find a stale pointer to it on the C stack.
+    """
+    gc.collect()
+    gc.collect()
+    query_module.start()
+    stretch = [None] * (heap_bytes // (8 if sys.maxsize > 0x7FFFFFFF else 4))
+    ballast = None
+    size = gc.mem_free()
+    while size > _SMALLEST_BYTES:
+        try:
+            ballast = (bytearray(size), ballast)
+        except MemoryError:
+            size = size * 7 // 8
+    try:
+        while True:
+            ballast = (ballast,)  # a block each: the smallest holes too
+    except MemoryError:
+        stretch.clear()
+    query_module.bound()
+    return ballast
+
+
+def _main(ballast):
+    import os
+
+    why = "ended"
+    try:
+        os.stat("/main.py")
+    except OSError:
+        why = "no main.py"
+    if why == "ended":
+        try:
+            execfile("/main.py", {"__name__": "__main__"})  # noqa: F821 - a builtin of MicroPython
+        except SystemExit:
+            idle.end(layout.EXIT_SOFT_RESET)
+        except BaseException as error:  # whatever it was, the chip prints it and shows its prompt
+            sys.print_exception(error)
+            why = type(error).__name__
+    wire.post("repl", ',"why":"%s"' % why)
+    _prompt()
+    return ballast
+
+
+def _prompt():
+    while True:
+        idle.nap(None)

@@ -1,0 +1,96 @@
+"""`select` that lets virtual time pass: `poll` with the interpreter's own poll object underneath.
+
+Objects with a file descriptor (sockets, TLS over them) are watched by the kernel. Objects written in Python with an
+`ioctl` (asyncio.ThreadSafeFlag, the board's UART) are asked each time round: they change only in interrupts, which
+are delivered here. The frozen asyncio works on it unchanged.
+"""
+
+import io
+
+import select as _select  # the interpreter's own, before it is replaced
+
+from . import idle, wire
+from .clock import add30, diff30
+
+POLLIN = _select.POLLIN
+POLLOUT = _select.POLLOUT
+POLLERR = _select.POLLERR
+POLLHUP = _select.POLLHUP
+_MP_STREAM_POLL = 3
+_LONG_MS = 1 << 28
+
+
+class _Poll:
+    def __init__(self):
+        self._real = _select.poll()
+        wire.watch(self._real)
+        self._soft = []
+
+    def _find(self, obj):
+        for entry in self._soft:
+            if entry[0] is obj:
+                return entry
+        return None
+
+    def register(self, obj, eventmask=POLLIN | POLLOUT):
+        """Watch an object."""
+        if isinstance(obj, io.IOBase):
+            entry = self._find(obj)
+            if entry:
+                entry[1] = eventmask
+            else:
+                self._soft.append([obj, eventmask])
+        else:
+            self._real.register(obj, eventmask)
+
+    def modify(self, obj, eventmask):
+        """Watch for something else; ENOENT where the object is not watched."""
+        if isinstance(obj, io.IOBase):
+            entry = self._find(obj)
+            if entry is None:
+                raise OSError(2)
+            entry[1] = eventmask
+        else:
+            self._real.modify(obj, eventmask)
+
+    def unregister(self, obj):
+        """Watch an object no more."""
+        if isinstance(obj, io.IOBase):
+            entry = self._find(obj)
+            if entry is not None:
+                self._soft.remove(entry)
+        else:
+            self._real.unregister(obj)
+
+    def poll(self, timeout=-1):
+        """Return a list of (object, events), empty after `timeout` ms of virtual time; -1 waits for ever."""
+        found = []
+        has_deadline = timeout is not None and timeout >= 0
+        until30 = add30(idle.clock.world_ms30(), min(timeout, _LONG_MS)) if has_deadline else 0
+        while True:
+            for entry in self._soft:
+                events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
+                if events:
+                    found.append((entry[0], events))
+            if found:
+                # Somebody in Python has something: take what the kernel has too, without waiting.
+                idle.wait(self._real, idle.clock.world_ms30(), True, found)
+                return found
+            idle.wait(self._real, until30, has_deadline, found)
+            if found:
+                return found
+            if has_deadline and diff30(until30, idle.clock.world_ms30()) <= 0:
+                for entry in self._soft:
+                    events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
+                    if events:
+                        found.append((entry[0], events))
+                return found
+
+    def ipoll(self, timeout=-1, flags=0):
+        """Return an iterator over what poll() would return; one-shot flags are not offered."""
+        return iter(self.poll(timeout))
+
+
+def poll():
+    """Return a new poll object."""
+    return _Poll()

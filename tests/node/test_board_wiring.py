@@ -1,0 +1,98 @@
+"""Models of real parts hang on the board's buses: drivers speak to them as to the chip's."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from sim.board import rom
+from sim.board.virtual_board import VirtualBoard
+from tests.runtimes import Runtime
+
+WIRING: dict[str, Any] = {
+    "i2c": {"0": [{"model": "sim.board.chips.bh1750:Bh1750Model", "address": 35, "name": "lux"}]},
+    "adc": {"34": {"model": "sim.board.chips.analogue:VoltageModel", "uv": 1_200_000, "name": "cell"}},
+    "pin": {"4": {"model": "sim.board.chips.presence_pin:PresencePinModel", "name": "pir"}},
+    "onewire": {"14": [{"model": "sim.board.chips.ds18b20:Ds18b20Model", "name": "inside"}]},
+    "pulses": {"model": "sim.board.chips.bl0937:Bl0937Model", "pins": {"25": "cf"}, "outputs": {"27": "sel"}},
+}
+
+SENSORS = """
+import machine, time, onewire
+i2c = machine.I2C(0, scl=machine.Pin(22), sda=machine.Pin(21))
+print(i2c.scan(), machine.I2C(1).scan())
+i2c.writeto(35, b"\\x10")
+time.sleep_ms(200)
+print("lux", i2c.readfrom(35, 2))
+print("adc", machine.ADC(machine.Pin(34)).read_uv())
+wire = onewire.OneWire(machine.Pin(14))
+print("wire", wire.reset(), onewire.OneWire(machine.Pin(15)).reset())
+edges = []
+pir = machine.Pin(4, machine.Pin.IN)
+pir.irq(lambda pin: edges.append(pin.value()))
+print("ready")
+while len(edges) < 2:
+    time.sleep_ms(10)
+print("edges", edges)
+try:
+    i2c.readfrom(35, 2)
+except OSError as error:
+    print("fault", error.errno)
+"""
+
+
+def test_models_answer_on_their_buses(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """A driver that works only with a double of its own is not tested as a whole node."""
+    with VirtualBoard(tmp_path / "b", micropython_runtime, wiring=WIRING) as board:
+        board.install({"main.py": SENSORS})
+        board.start()
+        board.wait_print("ready")
+        board.set_fault("lux", "no_answer")
+        board.send("set", name="pir", what="somebody", value=1)
+        time.sleep(0.25)
+        board.send("set", name="pir", what="somebody", value=0)
+        board.wait_for("repl")
+        board.query()
+        assert board.printed == [
+            "[35] []",
+            "lux b'\\x00\\x00'",
+            "adc 1200000",
+            "wire True False",
+            "ready",
+            "edges [1, 0]",
+            "fault 19",
+        ]
+
+
+DALI_MAIN = """
+import asyncio, machine, esp32
+from firmware.drivers.dali_master import DaliMaster, RMT_CLOCK_DIV
+from firmware.drivers import dali_procedures as dali
+tx, rx = machine.Pin(17, machine.Pin.OUT, value=0), machine.Pin(16, machine.Pin.IN)
+rmt = esp32.RMT(0, pin=tx, clock_div=RMT_CLOCK_DIV, idle_level=0)
+master = DaliMaster(rmt, rx)
+def set_arc(arc):
+    yield dali.arc_frame(0, arc)
+async def main():
+    await asyncio.sleep_ms(200)
+    for arc in (254, 100, 37):
+        await master.run(set_arc(arc))
+        print("level", await master.run(dali.query(0, dali.QUERY_ACTUAL_LEVEL)))
+    print("damaged", master.damaged)
+asyncio.run(main())
+"""
+
+
+def test_dali_gear_hears_and_answers(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """The lamp's own bus runs through RMT and pin interrupts: the driver must find its answer in the board's edges."""
+    files = rom.compiled_tree("firmware/drivers") | rom.compiled_tree("firmware/control")
+    wiring = {
+        "dali": {"tx": 17, "rx": 16, "gears": [{"model": "sim.board.chips.dali_gear:Gear", "short": 0, "name": "gear"}]}
+    }
+    with VirtualBoard(tmp_path / "b", micropython_runtime, wiring=wiring, rom_files=files) as board:
+        board.install({"main.py": DALI_MAIN})
+        board.start()
+        board.wait_for("repl")
+        board.query()
+        assert board.printed == ["level 254", "level 100", "level 37", "damaged 0"]
