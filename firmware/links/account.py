@@ -7,8 +7,7 @@ ever told higher than it was stored. With it is stored the last report itself; a
 was, byte by byte, since the outbox may not have stored it: whoever adds up takes a lamp's ``end_quarter`` once.
 
 ======= ===========================================================================================================
-1       format
-111     `lifetime`
+110     `lifetime`
 1       flags: 1 derogation told as in force
 40      totals at the last report, 4 bytes each
 4       its end: UTC quarters since 2000-01-01, 0 unknown
@@ -31,7 +30,6 @@ from .codec_fields import ENERGY
 
 QUARTER_S = const(900)
 
-_FORMAT = const(1)
 _QUARTER_MS = const(900000)
 _TOTALS = const(10)
 _QUARTERS_MAX = const(96)
@@ -75,10 +73,8 @@ class Account:
     def start(self, controller) -> bytes:
         """Give ``controller`` back what it had counted; return the last report, to be sent again, or b""."""
         data = self._store.read(self._name)
-        at = 1 + lifetime.SIZE
-        if not data or data[0] != _FORMAT or len(data) < at + 6 + 4 * _TOTALS:
-            return b""
-        if not lifetime.restore(controller, data, 1):
+        at = lifetime.SIZE
+        if not data or len(data) < at + 6 + 4 * _TOTALS or not lifetime.restore(controller, data, 0):
             return b""
         self.is_derogated = data[at] & _DEROGATED != 0
         at += 1
@@ -130,10 +126,8 @@ class Account:
         """Store all as it stands now; False where the flash refused, and then `poll` tries again."""
         # A ring of six days may have passed since the last write, were it not for this.
         self._saved_ms = tick
-        at = 1 + lifetime.SIZE
-        data = bytearray(at + 6 + 4 * _TOTALS)
-        data[0] = _FORMAT
-        lifetime.save(controller, data, 1)
+        data = bytearray(lifetime.SIZE + 6 + 4 * _TOTALS)
+        at = lifetime.save(controller, data, 0)
         data[at] = _DEROGATED if self.is_derogated else 0
         at += 1
         for i in range(_TOTALS):
