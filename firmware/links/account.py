@@ -91,8 +91,10 @@ class Account:
     def carry(self, old, new, tick: int) -> None:
         """Give what ``old`` has counted by ``tick`` to ``new``, a controller that has not made a step."""
         old.count_to(tick)
-        if old.monitor.counters is not None:
-            old.monitor.counters.count_to(tick)
+        counters = old.monitor.counters
+        if counters is not None:
+            counters.count_to(tick)
+            self._quarters += counters.closed - self._closed
         buffer = bytearray(lifetime.SIZE)
         lifetime.save(old, buffer, 0)
         lifetime.restore(new, buffer, 0)
@@ -202,6 +204,10 @@ class Account:
         for i in range(_TOTALS):
             most = _DAY_S if i == places.OCCUPIED_S else _VALUE_MAX
             told.append(min(counters.totals[i] - self._reported[i], most))
+        if told[places.DETECTIONS] < places.DETECTIONS_MIN:
+            # Released in batches of so many (control/counters.py); what is left of one waits for the next.
+            told[places.OCCUPIED_S] = 0
+            told[places.DETECTIONS] = 0
         return told
 
     def _values(self, counters, end: int, length: int, told):
@@ -209,8 +215,7 @@ class Account:
         values = [self._lamp, end or None, length]
         for i in range(places.EXTINCTION_WH + 1):
             values.append(told[i])
-        # Released in batches of so many (control/counters.py), or none at all.
-        is_told = told[places.DETECTIONS] >= places.DETECTIONS_MIN
+        is_told = told[places.DETECTIONS] > 0
         values.append(told[places.OCCUPIED_S] if is_told else None)
         values.append(told[places.DETECTIONS] if is_told else None)
         values.append(min(totals[places.MEASURED_WH], _TOTAL_MAX))
