@@ -7,8 +7,7 @@ ever told higher than it was stored. With it is stored the last report itself; a
 was, byte by byte, since the outbox may not have stored it: whoever adds up takes a lamp's ``end_quarter`` once.
 
 ======= ===========================================================================================================
-1       format
-111     `lifetime`
+110     `lifetime`
 1       flags: 1 derogation told as in force
 40      totals at the last report, 4 bytes each
 4       its end: UTC quarters since 2000-01-01, 0 unknown
@@ -31,7 +30,6 @@ from .codec_fields import ENERGY
 
 QUARTER_S = const(900)
 
-_FORMAT = const(1)
 _QUARTER_MS = const(900000)
 _TOTALS = const(10)
 _QUARTERS_MAX = const(96)
@@ -75,10 +73,8 @@ class Account:
     def start(self, controller) -> bytes:
         """Give ``controller`` back what it had counted; return the last report, to be sent again, or b""."""
         data = self._store.read(self._name)
-        at = 1 + lifetime.SIZE
-        if not data or data[0] != _FORMAT or len(data) < at + 6 + 4 * _TOTALS:
-            return b""
-        if not lifetime.restore(controller, data, 1):
+        at = lifetime.SIZE
+        if not data or len(data) < at + 6 + 4 * _TOTALS or not lifetime.restore(controller, data, 0):
             return b""
         self.is_derogated = data[at] & _DEROGATED != 0
         at += 1
@@ -95,8 +91,10 @@ class Account:
     def carry(self, old, new, tick: int) -> None:
         """Give what ``old`` has counted by ``tick`` to ``new``, a controller that has not made a step."""
         old.count_to(tick)
-        if old.monitor.counters is not None:
-            old.monitor.counters.count_to(tick)
+        counters = old.monitor.counters
+        if counters is not None:
+            counters.count_to(tick)
+            self._quarters += counters.closed - self._closed
         buffer = bytearray(lifetime.SIZE)
         lifetime.save(old, buffer, 0)
         lifetime.restore(new, buffer, 0)
@@ -130,10 +128,8 @@ class Account:
         """Store all as it stands now; False where the flash refused, and then `poll` tries again."""
         # A ring of six days may have passed since the last write, were it not for this.
         self._saved_ms = tick
-        at = 1 + lifetime.SIZE
-        data = bytearray(at + 6 + 4 * _TOTALS)
-        data[0] = _FORMAT
-        lifetime.save(controller, data, 1)
+        data = bytearray(lifetime.SIZE + 6 + 4 * _TOTALS)
+        at = lifetime.save(controller, data, 0)
         data[at] = _DEROGATED if self.is_derogated else 0
         at += 1
         for i in range(_TOTALS):
@@ -208,6 +204,10 @@ class Account:
         for i in range(_TOTALS):
             most = _DAY_S if i == places.OCCUPIED_S else _VALUE_MAX
             told.append(min(counters.totals[i] - self._reported[i], most))
+        if told[places.DETECTIONS] < places.DETECTIONS_MIN:
+            # Released in batches of so many (control/counters.py); what is left of one waits for the next.
+            told[places.OCCUPIED_S] = 0
+            told[places.DETECTIONS] = 0
         return told
 
     def _values(self, counters, end: int, length: int, told):
@@ -215,8 +215,7 @@ class Account:
         values = [self._lamp, end or None, length]
         for i in range(places.EXTINCTION_WH + 1):
             values.append(told[i])
-        # Released in batches of so many (control/counters.py), or none at all.
-        is_told = told[places.DETECTIONS] >= places.DETECTIONS_MIN
+        is_told = told[places.DETECTIONS] > 0
         values.append(told[places.OCCUPIED_S] if is_told else None)
         values.append(told[places.DETECTIONS] if is_told else None)
         values.append(min(totals[places.MEASURED_WH], _TOTAL_MAX))

@@ -291,7 +291,7 @@ class Actions:
                 min(max(answer.since_s, 0), _SINCE_MAX_S),
                 codec.known(answer.until_s),
                 codec.known(answer.next_level),
-                answer.next_reason if has_next else None,
+                answer.next_reason if has_next else 0,
                 answer.next_by if has_next else 0,
                 answer.next_index if has_next and answer.next_index <= _INDEX_MAX else None,
             ),
