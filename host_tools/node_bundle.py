@@ -154,17 +154,25 @@ def missing_modules(chosen: Iterable[str], everything: Mapping[str, Source]) -> 
     used = [everything[path] for path in chosen]
     # What is imported from a folder is a module itself: the packages' own files are empty.
     there = {source.module for source in used if source.module != source.package}
+    return [
+        f"{source.path} imports {origin}.{names[0]}"
+        for source in used
+        for origin, names in _imports(source)
+        if origin not in there and any(f"{origin}.{name}" not in there for name in names)
+    ]
+
+
+@cache
+def _imports(source: Source) -> list[tuple[str, list[str]]]:
+    """Return what a file imports from the firmware when it is loaded: (from where, names)."""
     found = []
-    for source in used:
-        for node in ast.parse(source.text).body:
-            if not isinstance(node, ast.ImportFrom):
-                continue
-            package = source.package.split(".")
+    package = source.package.split(".")
+    for node in ast.parse(source.text).body:
+        if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
-            if origin.split(".")[0] == "firmware" and origin not in there:
-                names = [f"{origin}.{alias.name}" for alias in node.names]
-                found += [f"{source.path} imports {name}" for name in names if name not in there]
+            if origin.split(".")[0] == "firmware":
+                found.append((origin, [alias.name for alias in node.names]))
     return found
 
 

@@ -23,12 +23,13 @@ from host_tools import site_keys
 from host_tools.catalogue import load as load_catalogue
 from host_tools.devices import WIRED
 from host_tools.mpy.modules import sources
-from host_tools.node_bundle import BundleError, Bundle, make_bundle, missing_modules, modules_for, write_bundle
+from host_tools.node_bundle import Bundle, BundleError, make_bundle, missing_modules, modules_for, write_bundle
 from host_tools.node_config import Fleet, load_fleet
 from host_tools.node_launch import launch_outputs
 from host_tools.plan.site import load_site
 from host_tools.site_keys import KeysError, SiteKeys
-from sim.board.virtual_board import VirtualBoard
+from sim.board.virtual_board import HEAP_BYTES, VirtualBoard
+from tests.conftest import require_runtime
 
 VILLE = Path(__file__).parents[2] / "examples" / "ville"
 DAY = 9800
@@ -153,8 +154,8 @@ def test_two_offices_that_ask_at_once_get_one_key(tmp_path, monkeypatch):
 
 
 def test_each_driver_brings_all_that_it_loads():
-    """A module that is missing is an ImportError at dusk. So the files of each description, with the firmware that every
-    node has, import nothing that is not there."""
+    """A module that is missing is an ImportError at dusk. So the files of each description, with the firmware that
+    every node has, import nothing that is not there."""
     everything = sources()
     always = [path for path in everything if not path.startswith("firmware/drivers/")]
     catalogue = load_catalogue()
@@ -199,8 +200,8 @@ def first_duty(kind: type, level: int, options: dict[str, Any]) -> int:
 @given(st.integers(1, 1000), st.booleans(), st.booleans(), st.integers(0, 65535), st.integers(1, 1000))
 @settings(max_examples=150, deadline=None)
 def test_the_launcher_begins_where_the_driver_does(level, is_voltage, is_inverted, middle, minimum):
-    """The launcher knows no drivers, so the host tells it the duty. If that were wrong the lamp would jump at each boot,
-    or be darker than is safe. So it is the driver's own first duty, never below, and above by 1 permille at most."""
+    """The launcher knows no drivers, so the host tells it the duty. If that were wrong the lamp would jump at each
+    boot, or be darker than is safe. So it is the driver's own first duty, and above it by 1 permille at most."""
     if is_voltage:
         options: dict[str, Any] = {"points": [0, 1000, 500, 1000 + middle % 9000, 1000, 11000], "full_scale_mv": 12000}
         lamp = {"name": "dimmer_0_10v", "pin": 25, "is_inverted": is_inverted, **options}
@@ -218,8 +219,8 @@ def test_the_launcher_begins_where_the_driver_does(level, is_voltage, is_inverte
 
 
 def test_relays_are_closed_by_the_launcher(fleet):
-    """A relay that the launcher opens is a street that goes dark at each reset. So all four ways to wire one are closed,
-    as firmware/main.py computes it."""
+    """A relay that the launcher opens is a street that goes dark at each reset. So all four ways to wire one are
+    closed, as firmware/main.py computes it."""
     for is_active_high in (True, False):
         for is_on_active in (True, False):
             relay = {"name": "relay", "pin": 26, "is_active_high": is_active_high, "is_on_active": is_on_active}
@@ -264,35 +265,31 @@ def test_keys_of_another_site_are_refused(fleet, tmp_path):
         make_bundle(fleet, "L001", SiteKeys.create(tmp_path / "keys", "Elsewhere"), DAY)
 
 
-@pytest.mark.parametrize("node", ["L001", "H001"])
-def test_a_bundle_boots(node, fleet, keys, micropython_runtime, tmp_path):
+# Words of 64 bits are twice as long as the chip's.
+CHIP, WIDE = ("micropython32", HEAP_BYTES), ("micropython64", 2 * HEAP_BYTES)
+
+
+@pytest.mark.parametrize(("node", "runtime", "heap_bytes"), [("L001", *CHIP), ("H001", *CHIP), ("L001", *WIDE)])
+def test_a_bundle_boots(node, runtime, heap_bytes, fleet, keys, tmp_path):
     """All checks above could hold and the node still not start. So the unmodified bundle is put onto a virtual board
     with the memory of an ESP32, the application in ROM: it stays up, with its lamp lit from the launcher on."""
     made = make_bundle(fleet, node, keys, DAY)
-    with VirtualBoard(tmp_path / "board", micropython_runtime, rom_files=made.firmware) as board:
+    with VirtualBoard(
+        tmp_path / "board", require_runtime(runtime), heap_bytes, rate=4, rom_files=made.firmware
+    ) as board:
         board.install(made.own)
         board.start()
-        until = time.monotonic() + 20
-        # The first write of a node that is up, 5 s after its start.
-        while time.monotonic() < until and not any("boots" in path for path in _files(board)):
-            time.sleep(0.5)
+        # Nothing is written in the first 5 s; a node that is up then notes its boot.
+        until = board.street.now_s + 14
+        while board.street.now_s < until:
+            time.sleep(0.1)
         board.power_cut()
-        resets = [event for event in board.events if event["e"] == "reset"]
         files = board.files()
-        assert (resets, files.get("/boot.err")) == ([], None)
+        assert ([event for event in board.events if event["e"] == "reset"], files.get("/boot.err")) == ([], None)
         assert "/data/store/boots.0" in files
         if node == "L001":
             duties = [event["duty"] for event in board.events if event["e"] == "pwm" and event["n"] == 25]
             assert duties[0] == 65535 and min(duties) > 32768
-
-
-def _files(board: VirtualBoard) -> dict[str, bytes]:
-    try:
-        return board.files()
-    except Exception as error:  # noqa: BLE001
-        # The image is being written to: look again.
-        assert error is not None
-        return {}
 
 
 def test_a_tree_is_not_changed_by_what_is_made_of_it(fleet, keys):
