@@ -121,7 +121,7 @@ class App:
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
         if kept <= _FULL:
-            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 1)
+            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 0)
             settings.start_level_permille = light_of(settings, kept, burning_h)
         self.settings.append(settings)
         plan, plan_hash = self._plan(number)
