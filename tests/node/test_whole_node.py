@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from firmware.system.built_in_plan import BUILT_IN
 from host_tools.plan.encode import LampPlan, encode
-from tests.node.whole_node import SENSOR_PIN, Town, duty_of
+from tests.node.whole_node import SENSOR_PIN, Town, shows
 from tests.runtimes import Runtime
-
 
 DIM = {"lamp": 0, "level_permille": 400, "duration_min": 10, "ramp_to_ms": 1000}
 
@@ -48,7 +49,7 @@ def test_a_node_lights_reports_and_obeys(town: Town, micropython_runtime: Runtim
 
     mark = len(board.events)
     assert town.command(board, "dim", DIM)["verdict"] == "done"
-    dimmed = board.wait_for(lambda event: event["e"] == "pwm" and event["duty"] == duty_of(driver_permille(400)), since=mark)
+    dimmed = board.wait_for(shows(town, 400), since=mark)
     assert town.command(board, "why", {"lamp": 0})["verdict"] == "done"
     why = town.wait_for("why")
     assert (why["level_permille"], why["reason"], why["by"]) == (400, "override", "override")
@@ -61,27 +62,25 @@ def test_a_node_lights_reports_and_obeys(town: Town, micropython_runtime: Runtim
 
 
 def test_a_passer_is_lit_while_the_broker_is_dead(town: Town, micropython_runtime: Runtime):
-    """A server room floods. The street must not notice: presence lights, the hold ends, and when the broker is back the
-    node is too."""
-    board = town.board(micropython_runtime)
+    """A server room floods at midnight. The street must not notice: presence lights as ever, and when the broker is back
+    the node is too."""
+    board = town.board(micropython_runtime, world=datetime(2026, 11, 24, 23))
     board.start()
     town.wait_for("status")
     town.give_time(board)
     town.broker.kill()
     mark = len(board.events)
-    sent_us = board.set_pin(SENSOR_PIN, 1)
-    rise = board.wait_for(lambda event: event["e"] == "pwm", since=mark)
-    print(f"figure: {micropython_runtime.name}: presence edge to first PWM step {(rise['r'] - sent_us) / 1000:.1f} ms")
-    board.wait_for(lambda event: event["e"] == "pwm" and event["duty"] == duty_of(driver_permille(1000)), since=mark)
+    board.set_pin(SENSOR_PIN, 1)
+    board.wait_for(shows(town, 800), since=mark)
     board.set_pin(SENSOR_PIN, 0)
     town.messages.clear()
     town.broker.start()
-    assert town.wait_for("state", timeout_s=40) == {"state": "1"}
+    assert town.wait_for("state", lambda twin: twin["state"] == "1", timeout_s=60)
 
 
 def test_power_cuts_by_the_dozen_lose_nothing(town: Town, micropython_runtime: Runtime):
-    """A contactor chatters, a lightning strikes, dawn comes: power goes at any moment. So after each cut the lamp is lit
-    at once, and plan, configuration, keys and counters are what they were."""
+    """A contactor chatters, lightning strikes, dawn comes: power goes at any moment. So after each cut the lamp is lit at
+    once, and plan, configuration, keys and counters are what they were."""
     board = town.board(micropython_runtime)
     for moment_s in (0.05, 0.4, 1.1, 5.2, 5.6, 6.3, 7.1):
         mark = len(board.events)
@@ -92,5 +91,5 @@ def test_power_cuts_by_the_dozen_lose_nothing(town: Town, micropython_runtime: R
         assert board.state == "off"
         assert not [event for event in board.events[mark:] if event["e"] in ("reset", "crash")]
     board.start()
-    status = town.wait_for("status", lambda twin: twin["boots"] > 1)
-    assert status["plan_tag"] == town.site.plan_bytes("L001") and True or status
+    status = town.wait_for("status", lambda twin: twin["boots"] > 1, timeout_s=60)
+    assert status["plan_tag"] == hashlib.sha256(town.site.plan_bytes("L001")).digest()[0] & 15

@@ -15,6 +15,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 
+from firmware.control.flux import FluxKeeper
 from firmware.system.boot_files import lamp_file
 from firmware.system.store import Store
 from host_tools.command_sender import CommandSender, Counters
@@ -126,7 +127,7 @@ class Town:
         """Send a signed command and return its ack."""
         sender = sender or self.sender(node)
         payload = sender.make(verb, fields, self.now(board))
-        counter = command_to_json(payload)["counter"]
+        counter = command_to_json(payload)["envelope"]["counter"]
         self.send(payload, node)
         return self.wait_for("ack", lambda twin: twin.get("counter") == counter)
 
@@ -201,6 +202,12 @@ class Town:
         self.broker.kill()
 
 
-def duty_of(permille: int) -> int:
-    """The PWM duty of a driver level."""
-    return permille * 65535 // 1000
+def shows(town: Town, level_permille: int, node: str = NODE) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what tells whether an event puts the pin to a level: constant light output, then the duty, rounded."""
+    config = town.site.lamp_config(node)["config"]
+    flux = FluxKeeper(
+        config["flux_hours"], config["flux_needs_permille"], config["maximum_permille"],
+        config["driver_minimum_permille"],
+    )  # fmt: skip
+    duty = flux.output(level_permille, 0) * 65535 // 1000
+    return lambda event: event["e"] == "pwm" and abs(event["duty"] - duty) <= 2
