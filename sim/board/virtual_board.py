@@ -131,11 +131,13 @@ class VirtualBoard:
         rom_files: Mapping[str, bytes] | None = None,
         script: Sequence[tuple[float, Mapping[str, Any]]] = (),
         serial: bool = False,
+        names_outside: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.runtime = runtime
         self.heap_bytes = heap_bytes
+        self._names_outside = names_outside
         self._owns_street = street is None
         self.street = street or Street(folder, rate, jump, world_s, start_s)
         self.number = self.street.add(self)
@@ -450,6 +452,7 @@ class VirtualBoard:
             "radio_fd": radio.fileno(),
             "mac": self.mac,
             "heap_bytes": self.heap_bytes,
+            "names_outside": self._names_outside,
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
