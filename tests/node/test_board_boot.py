@@ -60,7 +60,7 @@ def test_program_that_ends_leaves_the_board_at_its_prompt(board: VirtualBoard) -
     board.install({"main.py": "x = 1 // 0"})
     board.start()
     assert board.wait_for("repl")["why"] == "ZeroDivisionError"
-    assert any("ZeroDivisionError" in line for line in board.printed)
+    board.wait_print("ZeroDivisionError")
 
 
 def test_heap_bound_binds(board: VirtualBoard) -> None:
@@ -86,6 +86,35 @@ except MemoryError:
     boot = board.wait_for("boot")
     assert 105_000 < boot["max_free_block"] <= boot["heap_free"] < 114_000
     assert 0 < boot["heap_board_bytes"] < 90_000
+
+
+def test_full_heap_can_still_be_asked_about(board: VirtualBoard) -> None:
+    """The report that the heap is full must not be what the full heap kills."""
+    board.install(
+        {
+            "main.py": """
+import machine
+hoard = []
+pin = machine.Pin(2, machine.Pin.OUT)
+try:
+    while True:
+        hoard.append(bytearray(64))
+except MemoryError:
+    hoard.append
+while True:
+    try:
+        hoard = (hoard,)
+    except MemoryError:
+        break
+pin.on()
+while True:
+    machine.idle()
+"""
+        }
+    )
+    board.start()
+    board.wait_for("pin", n=2, v=1)
+    assert board.query()["heap_free"] < 8000
 
 
 def test_code_in_rom_costs_the_heap_nothing_to_speak_of(tmp_path: Path, micropython_runtime: Runtime) -> None:
