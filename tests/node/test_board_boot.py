@@ -214,8 +214,9 @@ def test_brown_out_and_panic_look_as_on_the_chip(board: VirtualBoard) -> None:
             "main.py": """
 import machine, time
 rtc = machine.RTC()
-print(machine.reset_cause(), rtc.memory())
+before = rtc.memory()
 rtc.memory(b"lived")
+print(machine.reset_cause(), before)
 while True:
     time.sleep(1)
 """
