@@ -143,7 +143,8 @@ def markdown_table(catalogue: dict[str, Description] | None = None) -> str:
         "**No hardware was used.** Every driver was written from its datasheet and tested against a model of the",
         "device's registers or bytes (`sim/board/chips/`), on CPython and on MicroPython 64-bit and 32-bit. Such a",
         "test shows that the driver keeps to the datasheet as we read it; the first part on a bench may show that we",
-        "read it wrong.",
+        "read it wrong. Revisions and pages are cited as we know them; not every datasheet lay open while this was",
+        "written, so compare with that of the part you buy.",
     ]
     for kind, heading in KINDS.items():
         members = [one for one in catalogue.values() if one.kind == kind]

@@ -1,7 +1,7 @@
 """Vishay VEML7700, ambient light over I2C: 16 bit, ten sensitivities, chosen by itself.
 
 Sources: datasheet 84286 Rev. 1.8 (2024): registers p. 6-9, resolution 0.0042 lx per count at gain 2 and 800 ms (p. 4;
-revisions before 2022 say 0.0036, hence the option); application note 84323 "Designing the VEML7700 into an
+earlier revisions say 0.0036, hence the option); application note 84323 "Designing the VEML7700 into an
 Application": the table of resolutions, the ladder of sensitivities, the polynomial for the parts' bend above 1,000 lx.
 """
 

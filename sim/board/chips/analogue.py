@@ -1,9 +1,9 @@
 """Models of a photocell and a thermistor in a divider: what an ADC input sees. Doubles: no hardware."""
 
-from .buses import Model
+from .buses import AdcModel
 
 
-class VoltageModel(Model):
+class VoltageModel(AdcModel):
     """An input at ``uv`` microvolts; ``wire`` is "whole", "open" or "short", as seen with the part to ground."""
 
     def __init__(self, uv: int = 1_000_000, supply_uv: int = 3_300_000) -> None:

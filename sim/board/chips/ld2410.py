@@ -3,10 +3,10 @@
 It sends a report every 100 ms of `tick` time and none while it is being configured.
 """
 
-from .buses import Model
+from .buses import UartModel
 
 
-class Ld2410Model(Model):
+class Ld2410Model(UartModel):
     """``state`` (0 none, 1 moving, 2 still, 3 both), distances in cm, energies 0 … 100; ``is_engineering`` reports."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """A model of a GNSS receiver that sends RMC and GGA every second (NMEA 0183). A double: no hardware."""
 
-from .buses import Model
+from .buses import UartModel
 
 
 def sentence(body: str) -> bytes:
@@ -11,7 +11,7 @@ def sentence(body: str) -> bytes:
     return f"${body}*{check:02X}\r\n".encode()
 
 
-class NmeaGnssModel(Model):
+class NmeaGnssModel(UartModel):
     """``date`` "ddmmyy", ``second`` of day, ``latitude`` "4807.0380,N", ``longitude`` "01131.0000,E", ``has_fix``.
 
     The second of day runs with `tick`; the date does not.
