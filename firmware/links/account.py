@@ -90,10 +90,9 @@ class Account:
 
     def carry(self, old, new, tick: int) -> None:
         """Give what ``old`` has counted by ``tick`` to ``new``, a controller that has not made a step."""
-        old.count_to(tick)
+        _count(old, tick)
         counters = old.monitor.counters
         if counters is not None:
-            counters.count_to(tick)
             self._quarters += counters.closed - self._closed
         buffer = bytearray(lifetime.SIZE)
         lifetime.save(old, buffer, 0)
@@ -125,9 +124,12 @@ class Account:
         return b""
 
     def save(self, controller, tick: int) -> bool:
-        """Store all as it stands now; False where the flash refused, and then `poll` tries again."""
-        # A ring of six days may have passed since the last write, were it not for this.
+        """Store all as it stands at ``tick``; False where the flash refused, and then `poll` tries again.
+
+        The controller has been brought up to ``tick``, here as in `poll` and `carry`.
+        """
         self._saved_ms = tick
+        _count(controller, tick)
         data = bytearray(lifetime.SIZE + 6 + 4 * _TOTALS)
         at = lifetime.save(controller, data, 0)
         data[at] = _DEROGATED if self.is_derogated else 0
@@ -224,3 +226,10 @@ class Account:
         values.append(min(totals[places.DRIVER_S] // 3600, _HOURS_MAX))
         values.append(min(totals[places.STARTS], _HOURS_MAX))
         return values
+
+
+def _count(controller, tick: int) -> None:
+    """Bring all that counts up to ``tick``."""
+    controller.count_to(tick)
+    if controller.monitor.counters is not None:
+        controller.monitor.counters.count_to(tick)

@@ -160,7 +160,13 @@ def test_the_sites_signature(tmp_path: Path):
     store.write("plan0", OLD)
     stage = staged(store, NEW)
     good = sign_plan(NEW, KEY)
-    for signature in (b"", bytes(64), good[:-1] + bytes((good[-1] ^ 1,)), sign_plan(OLD, KEY), sign_plan(NEW, bytes(32))):
+    for signature in (
+        b"",
+        bytes(64),
+        good[:-1] + bytes((good[-1] ^ 1,)),
+        sign_plan(OLD, KEY),
+        sign_plan(NEW, bytes(32)),
+    ):
         assert switch(stage, NEW, signature=signature, verify=verify) == table.SIGNATURE_WRONG
         assert store.read("plan0") == OLD and store.names() == ["plan0"]
     steps = stage.switch_steps(len(NEW), hash8_of(NEW), good, verify)
