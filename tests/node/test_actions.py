@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -166,9 +167,9 @@ def test_identify_is_seen_and_never_blinks(level, is_known):
     assert by(node) == BY_SERVICE and node.level() >= 400
     steps = steps_of(node, 54)
     assert 4 <= len(steps) <= 6
-    assert all(late[0] - early[0] >= 10 for early, late in zip(steps, steps[1:], strict=False))
+    assert all(late[0] - early[0] >= 10 for early, late in pairwise(steps))
     assert all(fade == 3000 for _, _, fade in steps)
-    changes = [abs(late[1] - early[1]) for early, late in zip(steps, steps[1:], strict=False)]
+    changes = [abs(late[1] - early[1]) for early, late in pairwise(steps)]
     assert min(changes) >= 10 * VISIBLE_PERMILLE
     node.pass_s(30)
     assert (node.level(), by(node)) == (before, was_by)
@@ -188,7 +189,7 @@ def test_identify_again_and_again_is_no_blinking(node):
         node.tell(table.VERB_IDENTIFY, (1,), scope=1)
         node.actions.poll()
     assert 4 <= len(steps) <= 13
-    assert all(ticks_diff(late, early) >= 10_000 for early, late in zip(steps, steps[1:], strict=False))
+    assert all(ticks_diff(late, early) >= 10_000 for early, late in pairwise(steps))
 
 
 def test_identify_yields_to_all_that_matters(node):
@@ -261,6 +262,48 @@ def test_a_scheduled_plan_comes_by_itself(node):
     node.pass_s(45)
     assert node.level() == 800
     assert [values[2] for values in reports_of(node.answers(), table.PLAN)] == [0]
+
+
+def test_a_plan_for_next_week(node):
+    """Ticks turn round after twelve days, and half of them is six. So a plan comes after a week as after a minute."""
+    node.stage(NEW)
+    assert node.switch(NEW, start=(DAY + 8, NOON)) == table.STAGED
+    node.pass_s(8 * 86400 - 3600, 900)
+    assert node.level() == 600
+    node.pass_s(3600, 30)
+    assert node.level() == 800
+
+
+def test_a_plan_that_flash_refuses_is_tried_again(node):
+    """What was accepted comes into force when the flash takes it; it is asked four times a minute and no more."""
+    node.stage(NEW)
+    node.store.refuses = ("plan0",)
+    assert node.switch(NEW) == table.STAGED
+    asked = []
+    install = node.stages[0].install
+    node.stages[0].install = lambda: asked.append(1) or install()
+    node.pass_s(120)
+    assert 7 <= len(asked) <= 9 and node.level() == 600
+    node.store.refuses = ()
+    node.pass_s(16)
+    assert node.level() == 800
+
+
+def test_a_plan_for_which_there_is_no_memory(node):
+    """The heap is full just then: the task must not die of it, again and again, until the node is reset."""
+
+    def full():
+        raise MemoryError
+
+    install = node.stages[0].install
+    node.stages[0].install = full
+    node.stage(NEW)
+    assert node.switch(NEW) == table.STAGED
+    node.pass_s(20)
+    assert node.level() == 600
+    node.stages[0].install = install
+    node.pass_s(30)
+    assert node.level() == 800
 
 
 def test_commands_survive_a_switch_of_plan(node):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -90,7 +91,7 @@ def test_status_by_period_with_a_spread():
     drawn = iter([bytes((value, value)) for value in range(0, 256, 7)] * 3)
     node.reports._chance = lambda count: next(drawn)
     at = [second for second, _, kind, _ in said(node, 7200) if kind == table.STATUS]
-    gaps = [late - early for early, late in zip(at, at[1:], strict=False)]
+    gaps = [late - early for early, late in pairwise(at)]
     assert 10 <= len(gaps) <= 14 and len(set(gaps[1:])) > 5
     assert all(538 <= gap <= 662 for gap in gaps[1:])
 
@@ -162,7 +163,7 @@ def test_a_storm_of_faults_is_bounded():
     events = reports_of(node.answers(), table.FAULT)
     assert 38 <= len(events) <= 41
     numbers = [values[1] for values in events]
-    assert sum((late - early) % 256 > 1 for early, late in zip(numbers, numbers[1:], strict=False)) >= 18, "holes"
+    assert sum((late - early) % 256 > 1 for early, late in pairwise(numbers)) >= 18, "holes"
 
 
 def test_events_are_numbered():
@@ -177,7 +178,7 @@ def test_events_are_numbered():
     # The box holds 48; what it dropped are holes.
     assert node.box.dropped[outbox.EVENT] > 0
     numbers = [values[1] for values in reports_of(node.answers(), table.PLAN)]
-    assert all((late - early) % 256 == 1 for early, late in zip(numbers, numbers[1:], strict=False))
+    assert all((late - early) % 256 == 1 for early, late in pairwise(numbers))
 
 
 def test_the_clock_that_steps_is_told():
@@ -245,7 +246,7 @@ def test_the_reports_of_a_night_add_up(kind, quarters, cuts):
     assert all(0 <= totals[i] - account._reported[i] <= 100 * quarters for i in range(5))
     ends = [values[1] for values in reports]
     assert ends == sorted(set(ends)) and all(end % quarters == 0 or cuts for end in ends)
-    for early, late in zip(reports, reports[1:], strict=False):
+    for early, late in pairwise(reports):
         assert late[1] - late[2] == early[1], "no hole and no overlap"
     assert all(values[9] is None or values[9] >= 5 for values in reports)
     if quarters == 1 and kind == "counted" and not cuts:
@@ -325,6 +326,7 @@ def test_counters_go_on_over_a_switch_of_plan():
     counters = node.lamps[0].controller.monitor.counters
     before = list(counters.live)
     burning = node.lamps[0].controller.energy.burning_s
+    reports = reports_of(node.answers(), table.ENERGY)
     node.stage(NEW)
     assert node.switch(NEW) == table.DONE
     after = node.lamps[0].controller.monitor.counters
@@ -333,7 +335,7 @@ def test_counters_go_on_over_a_switch_of_plan():
     node.pass_s(2000, 10)
     node.lamps[0].controller.count_to(node.tick)
     assert node.lamps[0].controller.energy.burning_s >= burning + 2000
-    reports = reports_of(node.answers(), table.ENERGY)
+    reports += reports_of(node.answers(), table.ENERGY)
     assert sums(reports)[1] == node.reports._accounts[0]._reported[1]
     assert after.live[1] >= before[1] + 2000 * 48_000 // 3_600_000
 
