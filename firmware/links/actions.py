@@ -121,10 +121,10 @@ class Actions:
         self._answer = Answer()
         self._identify = [Identify(self._giver(lamp)) for lamp in lamps]
         # For each lamp the command given last of each kind, for a new controller.
-        self._given = [[None] * len(_KINDS) for _ in lamps]
+        self._given: list = [[None] * len(_KINDS) for _ in lamps]
         # The switch under way: its steps, what its ack begins with, its lamp; and what came of it.
         self._steps = None
-        self._switch_ack = ()
+        self._switch_ack: tuple = ()
         self._switch_lamp = 0
         self._verdict = REFUSED
         # Until when no plan is tried, while `_is_waiting`: a tick alone would turn round after six days.

@@ -57,6 +57,8 @@ class CutStore:
         self.dies_at = -1
         self.is_late = False
         self.refuses = ()
+        # The plans that were accepted, in order.
+        self.accepted = []
 
     def read(self, name):
         """Return the bytes or None."""
@@ -85,6 +87,8 @@ class CutStore:
             del self.files[name]
         else:
             self.files[name] = data
+            if name == "next0":
+                self.accepted.append(data[9:])
         if dies:
             raise PowerCut
 
@@ -403,6 +407,8 @@ def cut_switch(dies_at, is_late):
     # A plan that was accepted comes into force without another word; then the operator sends it again.
     again.pass_s(60, 10)
     until = "old" if store.files["plan0"] == OLD else "new"
+    if store.files["plan0"] != (store.accepted[-1] if store.accepted else OLD):
+        return "lost", is_cut
     again.stage(NEW)
     if again.switch(NEW) != table.DONE or store.files["plan0"] != NEW or "next0" in store.files:
         return "stuck", is_cut
