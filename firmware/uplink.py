@@ -6,6 +6,7 @@ is noted and left out; what fails later is tried again for ever, each at its own
 
 import json
 import os
+import socket
 
 import network
 
@@ -19,6 +20,7 @@ from firmware.links.timing import sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
+from firmware.system.sntp import SntpClient
 from firmware.system.store import StoreError
 from firmware.system.wakeup import Wakeup
 
@@ -29,6 +31,7 @@ _WIFI_MS = const(30000)
 _WIFI_LOOK_MS = const(5000)
 _WIFI_PAUSE_MAX_MS = const(300000)
 _WAVE_MS = const(5000)
+_SNTP_WAIT_S = const(30)
 _RECEIVE_MAX = const(1536)
 _SEND_MAX = const(1536)
 
@@ -129,6 +132,50 @@ def build_link(config, secrets, store, box, on_message, wifi):
         send_max=_SEND_MAX,
         idle_ms=mqtt.get("idle_ms", 50),
     )
+
+
+class TimeServers:
+    """The time servers of a node, asked one after the other; as `ClockKeeper` wants its ``client``.
+
+    ``addresses``: names or addresses, at most a few. A name is looked up once, which blocks as long as the DNS takes.
+    """
+
+    def __init__(self, addresses, wifi):
+        self._addresses = addresses
+        self._wifi = wifi
+        self._at = 0
+        self._client = None
+        self.wait_s = 0
+        self.tick = 0
+        self.day = 0
+        self.second = 0
+        self.ms = 0
+
+    async def query(self):
+        """Ask the server whose turn it is; True when the time is known. One that fails gives way to the next."""
+        if not self._wifi.isconnected():
+            self.wait_s = _SNTP_WAIT_S
+            return False
+        if self._client is None:
+            self._client = self._open(self._addresses[self._at])
+        client = self._client
+        is_known = client is not None and await client.query()
+        if is_known:
+            self.tick, self.day, self.second, self.ms = client.tick, client.day, client.second, client.ms
+            self.wait_s = client.wait_s
+            return True
+        self.wait_s = _SNTP_WAIT_S if client is None else client.wait_s
+        if len(self._addresses) > 1:
+            self._at = (self._at + 1) % len(self._addresses)
+            self._client = None
+        return False
+
+    def _open(self, name):
+        try:
+            found = socket.getaddrinfo(name, 123, socket.AF_INET, socket.SOCK_DGRAM)
+        except OSError:
+            return None
+        return SntpClient(found[0][-1], os.urandom, ticks_ms) if found else None
 
 
 class WaveTask:

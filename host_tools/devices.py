@@ -171,11 +171,12 @@ class _Check:
             self._refuse(f"{path}.name", reason)
             return {"name": name}
         wired, description = WIRED[name], self._catalogue[name]
+        before = len(self._problems)
         place = wired.at if wired.at in ("pin", "pins") else "bus"
         options = self._options(device, description, place, path)
         made = {"name": name, **self._place(device, wired, place, options, path), **options}
-        if place == "bus" and isinstance(made.get("bus"), str):
-            self._share(made, wired, path)
+        if "bus" in made:
+            self._share(made, wired, path, is_right=len(self._problems) == before)
         return made
 
     def _place(
@@ -206,15 +207,20 @@ class _Check:
             self._pins.take(int(number), use, at)
         return {place: [int(number) for number in numbers] if place == "pins" else int(given)}
 
-    def _share(self, made: dict[str, Any], wired: Wired, path: str) -> None:
-        """Note who is on a bus: a serial line has one device, other buses one at each address."""
+    def _share(self, made: dict[str, Any], wired: Wired, path: str, is_right: bool) -> None:
+        """Note who is on a bus: a serial line has one device, other buses one at each address.
+
+        Of a device that is wrong in itself (its address may be what is misspelt) nothing is said here.
+        """
         users = self._on_bus[made["bus"]]
         option = self._catalogue[made["name"]].options.get("address")
         me = (made["name"], made.get("address", option.default if option else None))
-        if wired.at == "uart" and users:
+        if not is_right:
+            me = (made["name"], path)
+        elif wired.at == "uart" and users:
             self._refuse(f"{path}.bus", f"{made['bus']} has {users[0][0]} on it: a serial line takes one device")
         elif me in users:
-            self._refuse(f"{path}.bus", f"a {me[0]} with this address is on {made['bus']} already: give them addresses")
+            self._refuse(f"{path}.bus", f"a {me[0]} with this address is on {made['bus']} already: give each its own")
         users.append(me)
 
     def _options(self, device: dict[str, Any], description: Description, place: str, path: str) -> dict[str, Any]:

@@ -1,12 +1,15 @@
 """Everything that goes onto one node, as files: the firmware compiled, its launcher, and what is the node's own.
 
 ================================ ======================================================================================
-``lib/firmware/….mpy``           the application: all but the drivers that this node has no device for
+``lib/firmware/….mpy``           the application: all but the drivers that this node has no device for; see below
 ``data/store/NAME.0``            the first generation of: ``config``, ``plan0`` … ``plan3``, ``secrets``, ``ca``,
                                  ``cert``, ``key`` (DER), written by the node's own `firmware.system.store`
 ``main.py``                      the launcher, as source: it is never replaced
 ``boot.lamp``                    the outputs and their safe levels; last, since it is what delivers the node
 ================================ ======================================================================================
+
+The application is better off in the chip's ROM file system, from where its code runs in place: loaded from ``lib`` into
+RAM it leaves no room on a board without external RAM. So a written bundle has it in a folder of its own.
 
 ``secrets`` is JSON, every secret in hexadecimal: ``{"format": 1, "node", "service", "wave", "site", "groups": [[id,
 secret], …], "wifi"}``; ``site`` is the public key of plans, ``wave`` and ``wifi`` are there where the node uses them.
@@ -39,6 +42,7 @@ from .site_keys import SiteKeys, refuse_git
 LAUNCHER = "firmware/main.py"
 MANIFEST = "bundle.json"
 FILES = "files"
+ROM = "rom"
 FORMAT = 1
 _DRIVERS = "firmware/drivers/"
 # Runs on the host only.
@@ -52,10 +56,22 @@ class BundleError(Exception):
 
 @dataclass(frozen=True)
 class Bundle:
-    """One node's files by their path on it, in the order in which they are to be copied. They hold secrets."""
+    """One node's files. ``firmware``: by their path in ROM or under /lib; ``own``: by their path on the node, in the
+    order in which they are to be copied. The latter hold secrets."""
 
     node: str
-    files: dict[str, bytes] = field(repr=False)
+    firmware: dict[str, bytes] = field(repr=False)
+    own: dict[str, bytes] = field(repr=False)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """All files by their path on a node whose application lies in /lib."""
+        return {**{f"lib/{path}": data for path, data in self.firmware.items()}, **self.own}
+
+    def written(self) -> dict[str, bytes]:
+        """Return all files by their path in a bundle's folder."""
+        rom = {f"{ROM}/{path}": data for path, data in self.firmware.items()}
+        return {**rom, **{f"{FILES}/{path}": data for path, data in self.own.items()}}
 
     def manifest(self) -> dict[str, object]:
         """Return what may be known of it: sizes and hashes, no secret."""
@@ -64,7 +80,7 @@ class Bundle:
             "node": self.node,
             "files": [
                 {"path": path, "size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-                for path, data in self.files.items()
+                for path, data in self.written().items()
             ],
         }
 
@@ -78,12 +94,13 @@ def make_bundle(fleet: Fleet, node: str, keys: SiteKeys, build_day: int, *, is_d
     if keys.site != fleet.site.name:
         raise BundleError(f"the keys are those of {keys.site}, the site is {fleet.site.name}: take the site's own")
     tree = fleet.tree(node, build_day)
-    files = {f"lib/{path.removesuffix('.py')}.mpy": _modules()[path] for path in modules_for(fleet, node)}
-    files |= {f"data/store/{name}.0": data for name, data in _stored(store_files(fleet, node, keys, build_day)).items()}
-    files["main.py"] = (ROOT / LAUNCHER).read_bytes()
+    firmware = {f"{path.removesuffix('.py')}.mpy": _modules()[path] for path in modules_for(fleet, node)}
+    stored = _stored(store_files(fleet, node, keys, build_day))
+    own = {f"data/store/{name}.0": data for name, data in stored.items()}
+    own["main.py"] = (ROOT / LAUNCHER).read_bytes()
     service_pin = fleet.hardware.kinds[fleet.node(node).kind].service_pin
-    files["boot.lamp"] = launch_file(tree, service_pin, is_delivered)
-    return Bundle(node, files)
+    own["boot.lamp"] = launch_file(tree, service_pin, is_delivered)
+    return Bundle(node, firmware, own)
 
 
 def store_files(fleet: Fleet, node: str, keys: SiteKeys, build_day: int) -> dict[str, bytes]:
@@ -137,22 +154,30 @@ def missing_modules(chosen: Iterable[str], everything: Mapping[str, Source]) -> 
     used = [everything[path] for path in chosen]
     # What is imported from a folder is a module itself: the packages' own files are empty.
     there = {source.module for source in used if source.module != source.package}
+    return [
+        f"{source.path} imports {origin}.{names[0]}"
+        for source in used
+        for origin, names in _imports(source)
+        if origin not in there and any(f"{origin}.{name}" not in there for name in names)
+    ]
+
+
+@cache
+def _imports(source: Source) -> list[tuple[str, list[str]]]:
+    """Return what a file imports from the firmware when it is loaded: (from where, names)."""
     found = []
-    for source in used:
-        for node in ast.parse(source.text).body:
-            if not isinstance(node, ast.ImportFrom):
-                continue
-            package = source.package.split(".")
+    package = source.package.split(".")
+    for node in ast.parse(source.text).body:
+        if isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             origin = ".".join([*base, *([node.module] if node.module else [])])
-            if origin.split(".")[0] == "firmware" and origin not in there:
-                names = [f"{origin}.{alias.name}" for alias in node.names]
-                found += [f"{source.path} imports {name}" for name in names if name not in there]
+            if origin.split(".")[0] == "firmware":
+                found.append((origin, [alias.name for alias in node.names]))
     return found
 
 
 def write_bundle(bundle: Bundle, out: Path) -> None:
-    """Write ``out``/bundle.json and the node's files under ``out``/files, for their owner only, whole or not at all.
+    """Write ``out``/bundle.json, ``out``/rom and ``out``/files, for their owner only, whole or not at all.
 
     ``out`` is new, empty, or an earlier bundle. Raises `BundleError`, KeysError inside a git repository, OSError.
     """
@@ -167,7 +192,7 @@ def write_bundle(bundle: Bundle, out: Path) -> None:
     aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     new, old = aside / "new", aside / "old"
     try:
-        contents = {f"{FILES}/{path}": data for path, data in bundle.files.items()}
+        contents = bundle.written()
         contents[MANIFEST] = json.dumps(bundle.manifest(), indent=1).encode() + b"\n"
         new.mkdir(mode=0o700)
         for path, data in contents.items():

@@ -48,7 +48,8 @@ def launch_outputs(tree: dict[str, Any]) -> list[Output]:
             mv = _on_lines(dimmer.get("points", _ANNEX_E), lamp["start"])
             if lamp["start"] == _FULL:
                 mv = min(mv, _FULL_MV)
-            duty = mv * _DUTY_FULL // dimmer.get("full_scale_mv", _FULL_MV)
+            scale = dimmer.get("full_scale_mv", _FULL_MV)
+            duty = (mv * _DUTY_FULL + scale // 2) // scale
             found.append((KIND_PWM, dimmer["pin"], inverted, number, _VOLTAGE_HZ, _up(duty)))
     return found
 
@@ -62,5 +63,6 @@ def _on_lines(points: list[int], x: int) -> int:
     pairs = list(zip(points[::2], points[1::2], strict=True))
     for (x0, y0), (x1, y1) in pairwise(pairs):
         if x <= x1:
-            return y0 + (y1 - y0) * (x - x0) // (x1 - x0)
+            width = x1 - x0
+            return y0 + ((y1 - y0) * (x - x0) + width // 2) // width
     return pairs[-1][1]

@@ -68,3 +68,8 @@ def is_saved(data, at: int) -> bool:
         if data[place] >= 64:
             return False
     return get(data, at + 5) < _MJ_PER_WH and Faults().load(data, at + _HEAD)
+
+
+def burning_h(data, at: int) -> int:
+    """Return the hours that a lamp has burnt, out of what `save` wrote; 0 where it is something else."""
+    return get(data, at + COUNTERS_SIZE + 9) // 3600 if is_saved(data, at) else 0

@@ -7,7 +7,9 @@ broker is.
 import asyncio
 import json
 import re
+from collections.abc import Mapping
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -200,11 +202,22 @@ def _told(answers: Answers, wait: float) -> list[str]:
     for node, ack in answers.acks.items():
         lines.append(f"{node} {VERDICT_WORDS.get(ack['verdict'], ack['verdict'])} (number {ack['counter']})")
     for node, why in answers.whys.items():
-        told = ", ".join(f"{key} {value}" for key, value in why.items() if key != "message" and value is not None)
-        lines.append(f"{node} says why: {told}")
+        lines.append(f"{node} {_why(why)}")
     for node in answers.silent:
         lines.append(f"{node} has not answered within {wait:g} s: it may be cut off; the command expires by itself")
     return lines
+
+
+def _why(why: Mapping[str, Any]) -> str:
+    said = f"is at {why['level_permille'] / 10:g} % by {why['reason']} ({why['by']}), for {_spell(why['since_s'])}"
+    if why["until_s"] is None or why["next_level_permille"] is None:
+        return f"{said}; nothing else is planned"
+    following = f"{why['next_level_permille'] / 10:g} % by {why['next_reason']} ({why['next_by']})"
+    return f"{said}; in {_spell(why['until_s'])}: {following}"
+
+
+def _spell(seconds: int) -> str:
+    return str(timedelta(seconds=seconds))
 
 
 def _refuse(what: str, reason: str) -> NoReturn:

@@ -90,11 +90,11 @@ def bundle(
     if as_json:
         typer.echo(json.dumps(made.manifest(), indent=1))
         return
-    firmware = sum(len(data) for path, data in made.files.items() if path.startswith("lib/"))
-    size = sum(map(len, made.files.values()))
+    firmware, own = (sum(map(len, part.values())) for part in (made.firmware, made.own))
     say(
-        f"{node}: {len(made.files)} files, {size} bytes, of them {firmware} of firmware\n"
-        f"Wrote to {out}: bundle.json, and files/ to copy to the node. It holds the node's secrets: remove it after use"
+        f"{node}: {len(made.firmware)} modules of {firmware} bytes, {len(made.own)} files of its own of {own} bytes\n"
+        f"Wrote to {out}: rom/ for the application, files/ for the node's file system, bundle.json with their hashes.\n"
+        "It holds the node's secrets: remove it after use"
     )
 
 
