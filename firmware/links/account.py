@@ -45,8 +45,10 @@ _RETRY_MS = const(60000)
 class Account:
     """The account of output ``lamp``. ``every``: quarters of an hour in a report, 1 … 96.
 
-    Call `start` before the controller's first step, then `poll` every few seconds. ``is_derogated``: that a derogation
-    is in force was told. ``failures`` counts writes that failed: nothing is reported until one succeeds.
+    Call `start` before the controller's first step (or `lifetime.restore` before it, and `start` later), then `poll`
+    every few seconds. ``is_derogated``: that a derogation is in force was told. ``failures`` counts writes that failed:
+    nothing is reported until one succeeds. Counters that began before they were given back are not reported, and what
+    is stored stands, until the next start.
     """
 
     def __init__(self, store, lamp: int, every: int):
@@ -67,6 +69,8 @@ class Account:
         self._saved_ms = UNKNOWN
         self._is_to_save = False
         self._has_failed = False
+        # The counters had begun before they were given back: what is stored is more than they have, and stays.
+        self._is_behind = False
         self.is_derogated = False
         self.failures = 0
 
@@ -79,6 +83,10 @@ class Account:
         self.is_derogated = data[at] & _DEROGATED != 0
         at += 1
         counters = controller.monitor.counters
+        if counters is not None:
+            for i in range(_TOTALS):
+                if get(data, lifetime.LIVE_AT + 4 * i) > counters.live[i]:
+                    self._is_behind = True
         for i in range(_TOTALS):
             value = get(data, at)
             # More than there is cannot have been reported: the counters were begun anew.
@@ -129,6 +137,10 @@ class Account:
         The controller has been brought up to ``tick``, here as in `poll` and `carry`.
         """
         self._saved_ms = tick
+        if self._is_behind:
+            self.failures += 1
+            self._has_failed = True
+            return False
         _count(controller, tick)
         data = bytearray(lifetime.SIZE + 6 + 4 * _TOTALS)
         at = lifetime.save(controller, data, 0)

@@ -10,9 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.control.clock import NETWORK
+from firmware.control.controller import Controller
 from firmware.control.counters import RECORDS, NightCounters
 from firmware.control.faults import CONTROL_GEAR_COMM_FAILURE, HIGH_TEMPERATURE, RELAY_FAILURE, SENSOR_STUCK_ON
 from firmware.control.inputs import CLOCK_UNKNOWN
+from firmware.control.plan import Plan
 from firmware.links import codec, outbox
 from firmware.links import codec_fields as table
 from firmware.links.account import Account
@@ -31,6 +33,7 @@ from tests.node.acts_main import (
     CutStore,
     Node,
     PowerCut,
+    config_of,
     night,
     plan_of,
     reports_of,
@@ -386,6 +389,42 @@ def test_presence_classes(count, word):
     counters.closed = RECORDS + 3
     struct.pack_into("<H", counters.records, 2 * 18 + 16, count)
     assert presence_class(counters) == word
+
+
+def test_counters_may_be_given_back_before_the_clock_speaks():
+    """A clock chip answers before the reports are built, and that starts the counters. So whoever builds the controller
+    gives it its life back at once; that the reports do it again changes nothing."""
+    store = CutStore({"plan0": OLD})
+    node = node_of("counted", store=store, options=OPTIONS)
+    node.pass_s(4000, 20)
+    told = reports_of(node.answers(), table.ENERGY)
+    saved = store.files["counters0"]
+    controller = Controller(config_of("counted"), Plan(OLD))
+    assert lifetime.restore(controller, saved, 0)
+    controller.monitor.counters.count_to(5)
+    account = Account(store, 0, 1)
+    account.start(controller)
+    assert controller.monitor.counters.totals[1] == account._reported[1] == sums(told)[1] > 40
+    assert controller.monitor.counters.totals[6] >= 3600
+
+
+def test_counters_that_began_too_soon_destroy_nothing():
+    """Whoever joins the parts in the wrong order must not cost a lamp its years. So what is stored stands, nothing
+    lower is told, and the next start is as if that one had not been."""
+    store = CutStore({"plan0": OLD})
+    node = node_of("counted", store=store, options=OPTIONS)
+    node.pass_s(4000, 20)
+    saved = store.files["counters0"]
+    wrong = Node(CutStore({"plan0": OLD}), ("counted",), options=OPTIONS)
+    wrong.pass_s(60, 20)
+    wrong.answers()
+    account = wrong.reports._accounts[0] = Account(store, 0, 1)
+    account.start(wrong.lamps[0].controller)
+    assert not [kind for _, _, kind, _ in said(wrong, 4000, 20) if kind == table.ENERGY]
+    wrong.reports.save()
+    assert store.files["counters0"] == saved and account.failures > 0
+    again = Node(store, ("counted",), memory=[b""])
+    assert again.lamps[0].controller.monitor.counters.totals[1] > 40
 
 
 @given(st.binary(max_size=220))
