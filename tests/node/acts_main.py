@@ -132,15 +132,6 @@ OLD = plan_of(600)
 NEW = plan_of(800)
 
 
-class StartedIntake(Intake):
-    """`Intake` with the name that `Lamp` asks for; both are of the same branch, and one of them is to be changed."""
-
-    @property
-    def is_started(self):
-        """Tell whether the controller has made a step."""
-        return self._is_started
-
-
 class Node:
     """One node with lamps of these ``kinds``. ``second``: UTC of day `DAY` at the start, None without a clock."""
 
@@ -162,7 +153,7 @@ class Node:
         for number in range(len(kinds)):
             plan = self.stages[number].load() or OLD
             controller = Controller(self.configs[number], Plan(plan))
-            intake = StartedIntake(controller, Seen(), Now(), None, ticks, number)
+            intake = Intake(controller, Seen(), Now(), None, ticks, number)
             self.lamps.append(Lamp(intake, Dimmer(), None, ticks, self.bootlog.keep_level))
         self.box = Outbox(store, self.tick, StoreError)
         self.gate = CommandGate(NODE_KEY, NODE_ID, ((GROUP_ID, GROUP_KEY),), store, StoreError, chance=bytes)
@@ -205,9 +196,7 @@ class Node:
         config.start_level_permille = lamp.controller.level_permille
         controller = Controller(config, Plan(plan))
         self.reports.carry(number, controller)
-        lamp.intake = StartedIntake(controller, lamp.intake.seen, lamp.intake.now, None, self.now, number)
-        lamp.controller = controller
-        lamp.intake.on_decision = lamp._note_decision
+        lamp.take_over(Intake(controller, Seen(), Now(), None, self.now, number))
         self._tell_one(lamp)
 
     def _tell_one(self, lamp):
