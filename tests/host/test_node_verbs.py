@@ -107,8 +107,8 @@ class Node:
 GROUPS = ("main-street",)
 WHY = from_json(
     {
-        "message": "why", "lamp": 0, "level_permille": 500, "reason": "program", "by": "fixed", "index": 1, "program": 0,
-        "since_s": 3600, "until_s": 90, "next_level_permille": 700, "next_reason": "program", "next_by": "fixed",
+        "message": "why", "lamp": 0, "level_permille": 500, "reason": "program", "by": "fixed", "index": 1,
+        "program": 0, "since_s": 3600, "until_s": 90, "next_level_permille": 700, "next_reason": "program", "next_by": "fixed",
     }
 )  # fmt: skip
 
@@ -183,7 +183,7 @@ def test_a_group_answers_one_by_one_and_who_is_silent_is_named(node, keys, broke
 
 
 def test_every_report_is_a_line_of_json(node, keys, broker):
-    """Other tools read this: one report a line, as docs/payload.md has it, and what cannot be read is said, not hidden."""
+    """Other tools read this: one report a line, as docs/payload.md has it, and what cannot be read is said."""
     street = node("L001")
     arguments = ["listen", SITE, "--keys", keys, "--broker", f"127.0.0.1:{broker.port}", "--count", "3"]
     code = "from host_tools.cli import main; main()"
@@ -267,7 +267,7 @@ def test_a_bundle_is_made_at_the_prompt_and_shows_no_secret(keys, tmp_path):
 
 
 def test_a_password_is_asked_for_and_kept(keys, tmp_path):
-    """A password on a command line is in every history. So it is asked for, kept with the keys, and put into bundles."""
+    """A password on a command line is in every history. So it is asked for, and kept with the keys."""
     folder = tmp_path / "keys"
     run("keys", "new", folder, "--site", "Ville-Exemple")
     kept = CliRunner().invoke(app, ["keys", "wifi", str(folder), "ville-eclairage"], input="correct horse\n")
