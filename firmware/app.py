@@ -15,32 +15,41 @@ from firmware import wiring as devices
 from firmware.control.clock import ClockTrust
 from firmware.control.compat import const
 from firmware.control.controller import Controller
-from firmware.control.counters import saved_lamp_s
 from firmware.control.feeder import FeederTeacher
 from firmware.control.flux import FluxKeeper
 from firmware.control.inputs import Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.plan_verify import PlanError
 from firmware.drivers.contract import DriverError
+from firmware.links.actions import RESET_SERVICE, Actions
+from firmware.links.actions import SILENCE_MS as ACTIONS_SILENCE_MS
+from firmware.links.commands import CommandGate
+from firmware.links.mqtt_packets import MqttError
+from firmware.links.outbox import Outbox
+from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
+from firmware.links.reports import Reports
 from firmware.links.timing import sleep_ms, ticks_ms
 from firmware.senses import SILENCE_MS as SENSES_SILENCE_MS
 from firmware.senses import Senses
-from firmware.system import node_config
+from firmware.system import lifetime, node_config
 from firmware.system.bootlog import GOOD_MS, BootLog
 from firmware.system.built_in_plan import BUILT_IN
 from firmware.system.clock_keeper import SAVE_PERIOD_S, ClockKeeper
+from firmware.system.ed25519 import verify_steps
 from firmware.system.intake import Intake
 from firmware.system.journal import Journal
 from firmware.system.lamp import SILENCE_MS, Lamp
+from firmware.system.plan_stage import ConfigStage, Pieces, PlanStage
 from firmware.system.store import BootGuard, Store, StoreError
 from firmware.system.supervisor import Supervisor, SupervisorError
 
 VERSION = "0.2.0"
+# The same in a report: major * 4096 + minor * 64 + patch.
+SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
 _HOUSE_MS = const(5000)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
-_LINK_SILENCE_MS = const(120000)
 _FULL = const(1000)
 
 
@@ -48,20 +57,26 @@ class App:
     """One node. ``folder``: where its store and journal live."""
 
     def __init__(self, folder="/data"):
-        self.folder = folder
         self.watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         guard = BootGuard(ticks_ms)
         self.store = Store(folder + "/store", guard)
         self.boot_log = BootLog(machine.RTC().memory, self.store)
         self.journal = Journal(folder + "/journal", guard, self.boot_log.boot)
         self.config = None
+        self.settings = []
         self.lamps = []
-        self.plans = []
+        self.stages = []
         self.senses = None
         self.keeper = None
+        self.box = None
+        self.reports = None
+        self.actions = None
         self.link = None
+        self.wifi = None
+        self.wave = None
+        self.sntp = None
         self.is_service = False
-        # What could not be built or read at this start, for the report and the log: bounded by the configuration.
+        # What could not be built or read at this start, for the log: bounded by the configuration.
         self.troubles = []
 
     def trouble(self, error):
@@ -74,12 +89,30 @@ class App:
         if data is None:
             raise node_config.ConfigError("", "there is none: commission this node")
         self.config = config = node_config.load(data)
+        self._config_hash = _hash(data)
+        data = None
         wiring = devices.Wiring(config["buses"])
+        pieces = Pieces()
         for number, lamp in enumerate(config["lamps"]):
+            self.stages.append(PlanStage(self.store, number, pieces))
             self.lamps.append(self._lamp(number, lamp, wiring))
         self._build_clock(wiring)
+        self.box = Outbox(self.store, ticks_ms(), StoreError)
+        secrets = self._secrets()
+        gate = None
+        if secrets is not None:
+            gate = CommandGate(secrets.node, config["id"], secrets.groups, self.store, StoreError)
+        self.reports = Reports(
+            self.lamps, self.settings, self.stages, self.keeper, self.box, self.store, self.boot_log, gate,
+            config["reports"], ticks_ms, SOFTWARE,
+        )  # fmt: skip
+        self.reports.start()
+        if gate is not None:
+            self._build_actions(gate, secrets, pieces)
+            self._build_radios(secrets)
         self._build_senses(wiring)
-        gc.collect()
+        # Nothing asks it any more: its memory is the lamp's.
+        self.config = None
 
     def _lamp(self, number, lamp, wiring):
         """Build one lamp output: its dimmer at the level it has, its controller, its intake."""
@@ -87,39 +120,53 @@ class App:
         dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"])
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
-        counters = bytearray(self.store.read("counters%d" % number) or b"")
-        lamp_s = saved_lamp_s(counters, 0)
         if kept <= _FULL:
-            settings.start_level_permille = light_of(settings, kept, lamp_s // 3600)
+            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 1)
+            settings.start_level_permille = light_of(settings, kept, burning_h)
+        self.settings.append(settings)
         plan, plan_hash = self._plan(number)
         controller = Controller(settings, plan)
-        # Constant light output goes by the hours of the lamp's life, not of this boot.
-        controller.energy.burning_s = lamp_s
-        if controller.monitor.counters is not None and counters and not controller.monitor.counters.load(counters, 0):
-            self.trouble("counters%d: not what was saved" % number)
         intake = Intake(controller, Seen(), Now(), self.journal, ticks_ms, number)
-        config_hash = _hash(self.store.read(node_config.STORE_NAME))
-        intake.start_run(config_hash, plan_hash, VERSION, settings.start_level_permille)
+        intake.start_run(self._config_hash, plan_hash, VERSION, settings.start_level_permille)
         return Lamp(intake, dimmer, relay, ticks_ms, self.boot_log.keep_level)
 
     def _plan(self, number):
         """Return the plan in force and the hash of its bytes; the built-in one, lit all night, where there is none."""
-        data = self.store.read("plan%d" % number)
-        if data is not None:
-            try:
-                return Plan(data), _hash(data)
-            except PlanError as error:
-                self.trouble(error)
-        else:
+        data = self.stages[number].load()
+        try:
+            if data is not None:
+                return Plan(data), self.stages[number].hash8
             self.trouble("plan%d: there is none" % number)
+        except PlanError as error:
+            self.trouble(error)
         return Plan(BUILT_IN), _hash(BUILT_IN)
+
+    def switch_plan(self, number, data):
+        """Give a lamp a controller with another plan, at the level that it has; for `Actions`. The journal begins a
+        new run. Raises PlanError (a ValueError) or MemoryError, and has then changed nothing."""
+        lamp = self.lamps[number]
+        former = lamp.intake
+        settings = self.settings[number]
+        plan = Plan(data)
+        level = lamp.controller.level_at(ticks_ms())
+        start = settings.start_level_permille
+        settings.start_level_permille = level
+        try:
+            controller = Controller(settings, plan)
+        finally:
+            settings.start_level_permille = start
+        self.reports.carry(number, controller)
+        intake = Intake(controller, Seen(), Now(), self.journal, ticks_ms, number, on_wave=former.on_wave)
+        intake.start_run(self._config_hash, _hash(data), VERSION, level)
+        lamp.take_over(intake)
+        self.keeper.tell_again()
 
     def _build_clock(self, wiring):
         config = self.config
         clock = config["clock"]
         trust = ClockTrust(clock.get("build_day", 0), clock.get("drift_ppm", 100))
         teacher = None
-        if any(lamp["config"].get("is_feeder_switched") for lamp in config["lamps"]):
+        if any([lamp["config"].get("is_feeder_switched") for lamp in config["lamps"]]):
             teacher = FeederTeacher(config["place"][0], config["place"][1], SAVE_PERIOD_S)
         chip = None
         if clock.get("chip"):
@@ -128,17 +175,9 @@ class App:
             except devices.WiringError as error:
                 self.trouble(error)
         self.keeper = ClockKeeper(
-            trust,
-            self._tell_clock,
-            ticks_ms,
-            self.store,
-            self.boot_log,
-            teacher,
-            self._allow_dim,
-            chip,
-            None,
-            (OSError, DriverError),
-        )
+            trust, self._tell_clock, ticks_ms, self.store, self.boot_log, teacher, self._allow_dim, chip,
+            devices.WarmClock(), (OSError, DriverError),
+        )  # fmt: skip
         self.keeper.start()
 
     def _tell_clock(self, quality, day, second, ms):
@@ -162,21 +201,96 @@ class App:
                 continue
             self.senses.add(kind, driver, device)
 
+    def _secrets(self):
+        """Return what only this node knows, None where that is missing: then it obeys and tells nobody."""
+        from firmware.uplink import Secrets
+
+        data = self.store.read("secrets")
+        if data is None:
+            self.trouble("secrets: there are none")
+            return None
+        try:
+            return Secrets(data)
+        except (ValueError, KeyError, TypeError):
+            self.trouble("secrets: not what the host wrote")
+            return None
+
+    def _build_actions(self, gate, secrets, pieces):
+        verify = None
+        if secrets.site:
+            site = secrets.site
+
+            def verify(message, signature):
+                return verify_steps(site, message, signature)
+
+        self.actions = Actions(
+            gate, self.lamps, self.stages, ConfigStage(self.store, pieces, self.config["id"]), self.keeper, self.box,
+            self.reports, self.boot_log, self.switch_plan, self._reset, ticks_ms, verify,
+        )  # fmt: skip
+
+    def _build_radios(self, secrets):
+        """Build Wi-Fi, link and wave; each is left out, and noted, where it cannot be."""
+        config = self.config
+        if not config["mqtt"] and not config["wave"]:
+            return
+        from firmware import uplink
+
+        try:
+            wifi = config.get("wifi") or {}
+            channel = (config["wave"] or {}).get("channel", 0)
+            self.wifi = uplink.WiFi(wifi.get("ssid"), secrets.wifi, channel)
+            neighbours = config["lamps"][0]["config"].get("neighbours")
+            if config["wave"] and neighbours:
+                own_id = config["lamps"][0]["config"].get("own_id", config["id"])
+                self.wave = uplink.WaveTask(self.lamps[0], secrets, own_id, neighbours, self.store)
+        except (OSError, ValueError) as error:
+            self.trouble(error)
+        if config["clock"].get("sntp"):
+            self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
+        try:
+            if config["mqtt"]:
+                self.link = uplink.build_link(
+                    config, secrets, self.store, self.box, self.actions.on_message, self.wifi
+                )
+        except (OSError, ValueError, TypeError, MqttError) as error:
+            self.trouble(error)
+
+    def _reset(self, mode):
+        """End the application, as a command says."""
+        self.journal.flush(ticks_ms())
+        if mode == RESET_SERVICE:
+            self.is_service = True
+            raise Service("service mode by command")
+        machine.reset()
+
     async def run(self):
-        """Run until the node has to be reset (`SupervisorError`), or service mode is asked for."""
+        """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
+        from firmware import uplink
+
         supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log)
-        for number, lamp in enumerate(self.lamps):
-            supervisor.add("lamp%d" % number, lamp.run, SILENCE_MS)
-        supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
-        supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
-        supervisor.add("house", self._run_house, _HOUSE_SILENCE_MS)
+        for lamp in self.lamps:
+            supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:
             if hasattr(lamp.dimmer, "run"):
                 supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(lamp.dimmer.run), 3600000)
+        supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
+        supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
+        supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)
+        supervisor.add("house", self._run_house, _HOUSE_SILENCE_MS)
+        if self.actions is not None:
+            supervisor.add("actions", self.actions.run, ACTIONS_SILENCE_MS)
+        if self.wave is not None:
+            supervisor.add("wave", self.wave.run, uplink.WAVE_SILENCE_MS)
+        if self.wifi is not None:
+            supervisor.add("wifi", self.wifi.run, uplink.SILENCE_MS)
+        if self.link is not None:
+            # A back-off is 15 min at most, and the link is the last that may reset a lamp.
+            supervisor.add("link", _without_beat(self.link.run), 3600000)
+        gc.collect()
         await supervisor.run()
 
     async def _run_clock(self, beat):
-        await self.keeper.run(beat)
+        await self.keeper.run(beat, self.sntp)
 
     async def _run_house(self, beat):
         """Keep the house: what is to be written is written here, one thing at a time, and never by the lamp."""
@@ -184,16 +298,25 @@ class App:
         is_good = False
         while True:
             beat()
-            self.boot_log.persist()
             tick = ticks_ms()
+            if self.boot_log.persist() and self.troubles:
+                self._note_troubles()
             if not is_good and ((tick - start) & 0x3FFFFFFF) >= GOOD_MS:
                 is_good = True
                 self.boot_log.good()
+            self.box.poll(tick)
             if self.journal.is_due(tick):
                 self.journal.flush(tick)
+            for lamp in self.lamps:
+                lamp.watch_gear()
             # Here and not when the heap is full: then it would be the lamp's edge that waits for it.
             gc.collect()
             await sleep_ms(_HOUSE_MS)
+
+    def _note_troubles(self):
+        for text in self.troubles:
+            self._log("start", text)
+        self.troubles = []
 
     def _log(self, name, error):
         text = "%s: %s" % (name, "ended" if error is None else repr(error))
@@ -201,6 +324,10 @@ class App:
             self.boot_log.note(text)
         except StoreError:
             pass  # Too soon after the boot, or the flash is full: the supervisor's counters tell it too.
+
+
+class Service(BaseException):
+    """Service mode was asked for by a command: no task may catch it."""
 
 
 def light_of(settings, driver_permille, burning_h):
@@ -232,7 +359,7 @@ def _notify_all(lamps):
 
 
 def _without_beat(run):
-    """A driver's task knows no supervisor: it is watched for its death only."""
+    """A task that knows no supervisor: it is watched for its death only."""
 
     async def task(beat):
         await run()
@@ -250,25 +377,23 @@ def run():
     try:
         app.build()
     except (node_config.ConfigError, devices.WiringError) as error:
-        return _wait_uncommissioned(app, error)
+        app.trouble(error)
+        return asyncio.run(_hold(app))
     try:
         asyncio.run(app.run())
     except SupervisorError as error:
         app.boot_log.fail(error.reason, str(error))
         app.journal.flush(ticks_ms())
         machine.reset()
-    return "service" if app.is_service else None
-
-
-def _wait_uncommissioned(app, error):
-    """A node without a configuration: the lamp stays where the launcher put it, and nothing blinks."""
-    print("reverbere:", error)
-    asyncio.run(_hold(app))
+    except Service:
+        return "service"
     return None
 
 
 async def _hold(app):
+    """A node without a configuration, or without its own dimmer: the lamp stays where the launcher put it."""
     while True:
         app.watchdog.feed()
-        app.boot_log.persist()
+        if app.boot_log.persist():
+            app._note_troubles()
         await sleep_ms(1000)

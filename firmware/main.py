@@ -48,6 +48,9 @@ class State:
 
     def save(self, mark):
         """Keep it all; ``mark``: what the next boot is to think of this one (0: it runs)."""
+        kept = _unsealed(machine.RTC().memory(), b"RV1") if mark else None
+        if kept:  # The application has written there since.
+            self.bad, self.lit_s = kept[4], struct.unpack("<I", kept[16:20])[0]
         head = (b"RV1", mark, self.bad, self.end, self.reason, 0) + tuple(self.levels)
         machine.RTC().memory(_sealed(struct.pack(_RTC, *(head + (self.lit_s,))) + self.text[-400:]))
 
@@ -96,7 +99,7 @@ def _choose(state):
 
 def _start(lamps, state, watchdog):
     """Start the application; True when it, or the service pin, asks for service mode."""
-    folders = _choose(state)
+    sys.path[:0] = _choose(state)
     state.save(0)
     waits = 600 if state.bad >= _BAD_MAX else 0
     for passed in range(waits + 1):
@@ -108,7 +111,6 @@ def _start(lamps, state, watchdog):
         time.sleep_ms(500 if waits else 0)
     state.bad = min(state.bad, _BAD_MAX - 1)  # After the wait one more bad boot is enough to wait again.
     state.save(0)
-    sys.path[:0] = folders
     from firmware import app
 
     return app.run() == "service"

@@ -2,7 +2,8 @@
 
 All keys are P-256: an ESP32 with stock MicroPython verifies and signs with it, and a certificate has about 500 bytes.
 Every certificate begins on 2000-01-01: a node that wakes up without a clock is on that day, and must be able to reach
-the broker to learn the time (mbedTLS checks dates since MicroPython 1.22). That loses nothing: who may sign is the site
+the broker to learn the time (mbedTLS checks dates since MicroPython 1.22, by the board's clock, which begins there:
+ports/esp32/main.c, platform_mbedtls_time). That loses nothing: who may sign is the site
 alone. What protects is the end, which the broker and every node with a clock enforce, and the revocation list.
 
 MicroPython before 1.29 reads DER only; mosquitto reads PEM.

@@ -186,11 +186,3 @@ class NightCounters:
             if i < _TOTALS:
                 self.totals[i] = self.live[i]
         return True
-
-
-def saved_lamp_s(buffer, at: int) -> int:
-    """Return the lamp's lit seconds out of what `NightCounters.save` wrote; 0 where that cannot be."""
-    if at < 0 or len(buffer) < at + STATE_SIZE:
-        return 0
-    seconds = struct.unpack_from("<i", buffer, at + 4 * (_ENERGIES + LAMP_S))[0]
-    return seconds if 0 <= seconds <= _INT_MAX else 0

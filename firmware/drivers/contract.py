@@ -11,6 +11,7 @@ pulse of another level before. It raises `OutOfRange` for options outside their 
 - ``level_permille``: what was last sent on its way to the lamp.
 - ``fault``: 1 while the gear does not answer or does not do what it is told, else 0. Gear that cannot answer (PWM,
   0-10 V) says 0 always: a power meter is the only witness there.
+- ``can_go_dark``: False where level 0 still gives light (1-10 V): then only the mains relay makes it dark.
 - ``has_fades``: False, or True with ``fade(permille, ms)``: the gear itself glides to a level in about ms.
 - ``async run()``: only where the gear needs a task (DALI). Never returns, never raises but for cancellation.
 

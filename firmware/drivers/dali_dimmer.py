@@ -20,7 +20,9 @@ from .dali_procedures import (
     QUERY_ACTUAL_LEVEL,
     QUERY_MAX_LEVEL,
     QUERY_MIN_LEVEL,
+    QUERY_POWER_ON_LEVEL,
     QUERY_STATUS,
+    QUERY_SYSTEM_FAILURE_LEVEL,
     QUERY_VERSION_NUMBER,
     SET_FADE_TIME,
     SET_POWER_ON_LEVEL,
@@ -35,9 +37,9 @@ from .dali_procedures import (
     arc_frame,
     command_frame,
     name_of,
-    protect,
     query,
     set_fade,
+    store,
 )
 
 _POLL_MS = const(20)
@@ -80,11 +82,13 @@ class DaliDimmer:
     answer together: their damaged answer counts as an answer, and their levels are not compared. ``arc_of``: from
     permille to 0 ... 254; firmware/app.py passes control's logarithmic curve, which is what gear has from the factory,
     because drivers import no control. ``verify_s``: how often a level at rest is asked back. ``has_fades``: False where
-    the gear's memory is to be spared: each change of the fade time is stored in it.
+    the gear's memory is to be spared: each change of the fade time is stored in it, and then it is only once made none.
 
     ``is_protected``: 1 when the gear's failure levels are known to be 254. ``lamp_failure``: 1 while the gear reports
     its lamp (LEDs) dead. ``rounds``: rounds of tries that failed since the last success, up to 1000.
     """
+
+    can_go_dark = True
 
     def __init__(self, master, safe_permille, address=BROADCAST, arc_of=linear_arc, verify_s=60, has_fades=True):
         if not (0 <= address < 80 or UNADDRESSED <= address <= BROADCAST):
@@ -146,7 +150,7 @@ class DaliDimmer:
                 self.fault = 0
                 wait_ms = self._verify_ms
                 if not self.is_protected and seen == self._wishes:
-                    await self._protect()
+                    await self._protect(seen)
             elif seen == self._wishes:
                 if self.rounds < _ROUNDS_MAX:
                     self.rounds += 1
@@ -187,7 +191,7 @@ class DaliDimmer:
         arc = self._arc
         ms = self._fade_ms
         run = self._master.run
-        if self.has_fades and self._gear_fade_ms != ms:
+        if self._gear_fade_ms != ms:
             if ms == 0:
                 await run(_send_arc(self._address, arc), True)
             try:
@@ -203,15 +207,15 @@ class DaliDimmer:
         self._gear_fade_ms = -1
         if not self._is_one:
             self._has_extended = 0
-            await self._master.run(_store_blindly(self._address, SET_FADE_TIME, fade_code(ms)))
+            await self._master.run(_store_blindly(self._address, SET_FADE_TIME, fade_code(ms)), True)
         else:
             if self._has_extended < 0:
-                version = await self._master.run(query(self._address, QUERY_VERSION_NUMBER))
+                version = await self._master.run(query(self._address, QUERY_VERSION_NUMBER), True)
                 self._has_extended = 1 if VERSION_2 <= version < MASK else 0
             if self._has_extended:
-                await self._master.run(set_fade(self._address, 0, extended_code(ms)))
+                await self._master.run(set_fade(self._address, 0, extended_code(ms)), True)
             else:
-                await self._master.run(set_fade(self._address, fade_code(ms), -1))
+                await self._master.run(set_fade(self._address, fade_code(ms), -1), True)
         self._gear_fade_ms = ms
 
     async def _rest(self, seen):
@@ -271,10 +275,14 @@ class DaliDimmer:
         most = await self._master.run(query(self._address, QUERY_MAX_LEVEL), True)
         return arc > most and answer == most
 
-    async def _protect(self):
-        """Set the failure levels; what fails now is tried again with the next verification."""
+    async def _protect(self, seen):
+        """Set the failure levels; what fails now, or is interrupted by a wish, is tried with the next verification."""
+        run = self._master.run
         try:
-            await self._master.run(protect(self._address))
+            await run(store(self._address, SET_SYSTEM_FAILURE_LEVEL, QUERY_SYSTEM_FAILURE_LEVEL, ARC_MAX), True)
+            if seen != self._wishes:
+                return
+            await run(store(self._address, SET_POWER_ON_LEVEL, QUERY_POWER_ON_LEVEL, ARC_MAX), True)
             self.is_protected = 1
         except DriverError:
             if self._is_one or self._is_stored:
@@ -282,7 +290,7 @@ class DaliDimmer:
             # Several answer at once, so nothing can be verified: stored once, to spare their memory.
             self._is_stored = True
             try:
-                await self._master.run(_store_blindly(self._address, SET_POWER_ON_LEVEL, ARC_MAX))
-                await self._master.run(_store_blindly(self._address, SET_SYSTEM_FAILURE_LEVEL, ARC_MAX))
+                await run(_store_blindly(self._address, SET_POWER_ON_LEVEL, ARC_MAX), True)
+                await run(_store_blindly(self._address, SET_SYSTEM_FAILURE_LEVEL, ARC_MAX), True)
             except DriverError:
                 self._is_stored = False

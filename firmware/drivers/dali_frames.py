@@ -88,8 +88,8 @@ def decode(times_us, count, bits):
     if at == halves - 1 and is_high and not first:
         value = value << 1 | 1
         at += 1
-    # It must have ended with the bus high, after a start bit of 1.
-    if at != halves or not is_high or value >> bits != 1:
+    # It must have ended with the bus high. The start bit is 1 by itself: the first edge falls.
+    if at != halves or not is_high:
         return CORRUPT
     return value & ((1 << bits) - 1)
 

@@ -116,8 +116,9 @@ class DaliMaster:
     async def run(self, procedure, is_urgent=False):
         """Run a procedure (`dali_procedures`) and return its result; raises what it raises, and `NoAnswer` for the bus.
 
-        Procedures run one at a time. Urgent ones, a lamp's levels, go between the frames of the others, so they must
-        not touch DTR0 to DTR2; they wait one frame with its answer at most (60 ms, or 100 ms more for a locked group).
+        Readings and addressing run one at a time. Urgent ones, all that a lamp's dimmer does, go between their frames:
+        they wait for one frame with its answer at most (65 ms, or 130 ms more where frames belong together, `KEEP`).
+        An urgent one that sets DTR0 does so with `KEEP`; a reading that it disturbs sees that by DTR0 and begins anew.
         """
         clock = self.clock
         is_owner = False

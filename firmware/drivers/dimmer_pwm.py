@@ -33,6 +33,7 @@ class PwmDimmer:
     """
 
     has_fades = False
+    can_go_dark = True
     fault = 0
 
     def __init__(

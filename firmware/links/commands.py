@@ -19,6 +19,7 @@ Rules (reliability.md R5, R16 and fault rows 28 and 33):
 - Rate: 10 at once, then 2 a second are looked at (an HMAC each); those with an old counter have a measure of their own,
   2 at once and one in 10 s, so that replays cannot use up the room of fresh ones. A flood of forgeries can: commands
   are then lost, the light goes on by itself.
+- Acks of a group: the caller spreads them in time (2,000 at once are a storm).
 - A duplicate of the last command of a key (same bytes) changes nothing and is answered with the same ack.
 """
 

@@ -15,6 +15,7 @@ from firmware.control.ticks import ticks_diff
 
 from . import mqtt_packets as packets
 from .mqtt_packets import MqttError, PacketError, PacketReader, Refused
+from .names import is_address
 from .timing import sleep_ms, ticks_ms
 from .transport import LinkLost, Transport
 
@@ -30,7 +31,7 @@ _ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
 _READ_SIZE = const(512)
 _READS_A_TURN = const(4)
-# After so many failures in a row the address is asked for again: DNS may block the loop for seconds.
+# After so many failures in a row the address is asked for again.
 _RESOLVE_AFTER = const(8)
 
 
@@ -47,14 +48,17 @@ class _InFlight:
 class MqttClient:
     """One client of one broker.
 
-    ``host``: better an IP address than a name: a name is asked of the DNS, and that blocks the loop. The certificate's
-    name is ``server_name`` (default: ``host``). ``keepalive_s`` 0 … 65535; a dead broker is noticed within three
-    quarters of it and ``ping_ms`` more. ``will``: None or (topic, payload, qos, retain). ``on_message(topic, payload,
-    retain)``: called within a turn; it must return soon (a few ms), and copy ``payload`` (a memoryview) if it keeps it.
-    A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message that kills its reader must not
-    come back for ever. ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``:
-    QoS 1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer
-    may take.
+    ``host``: an IPv4 address, or a name. A name is asked for with ``resolve(name)`` (`names.resolve`, which does not
+    block), without one by ``getaddrinfo``, which blocks the loop; then it is kept until 8 attempts in a row have
+    failed. The certificate's name is ``server_name`` (default: ``host``). ``keepalive_s`` 0 … 65535; a dead broker is
+    noticed within three quarters of it and ``ping_ms`` more. ``will``: None or (topic, payload, qos, retain).
+
+    ``on_message(topic, payload, retain)``: called within a turn; it must return soon (a few ms), and copy ``payload``
+    (a memoryview) if it keeps it. A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message
+    that kills its reader must not come back for ever.
+
+    ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``: QoS 1 messages under
+    way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -79,6 +83,7 @@ class MqttClient:
         handshake_ms=_HANDSHAKE_MS,
         connack_ms=_CONNACK_MS,
         ping_ms=_PING_MS,
+        resolve=None,
     ):
         self._host = host
         self._port = port
@@ -105,6 +110,7 @@ class MqttClient:
         self._handshake_ms = handshake_ms
         self._connack_ms = connack_ms
         self._ping_ms = ping_ms
+        self._resolve = resolve
         self._pause_ms = 1
         self._address = None
         self._failures = 0
@@ -143,8 +149,9 @@ class MqttClient:
     async def _connect(self, is_clean):
         # TLS wants two large blocks: have the heap in order before (reliability.md, C2).
         gc.collect()
+        address = await self._find()
         start = ticks_ms()
-        self._transport.begin(self._resolve())
+        self._transport.begin(address)
         pause = 1
         while not self._transport.is_connected():
             if ticks_diff(ticks_ms(), start) > _CONNECT_MS:
@@ -192,10 +199,13 @@ class MqttClient:
                 packets.mark_duplicate(message.packet, self.session_present)
             message.is_sent = False
 
-    def _resolve(self):
+    async def _find(self):
         if self._address is None:
+            host = self._host
+            if self._resolve is not None and not is_address(host):
+                host = await self._resolve(host)
             try:
-                found = socket.getaddrinfo(self._host, self._port, socket.AF_INET, socket.SOCK_STREAM)
+                found = socket.getaddrinfo(host, self._port, socket.AF_INET, socket.SOCK_STREAM)
             except OSError as error:
                 raise LinkLost("dns", str(error.errno))
             if not found:

@@ -25,7 +25,8 @@ _KEEPALIVE_MIN_S = const(30)
 class MqttLink:
     """A session that comes back.
 
-    ``host``, ``port``, ``server_name``, ``tls_context``, ``receive_max``, ``send_max``, ``idle_ms``: as `MqttClient`.
+    ``host``, ``port``, ``server_name``, ``tls_context``, ``receive_max``, ``send_max``, ``idle_ms``,
+    ``resolve``: as `MqttClient`.
     ``topics``: `Topics`. ``backoff``: `Backoff`. ``keepalive_s``: 30 … 3600, taken with up to 10 % less or more by the
     node's id, so that a town does not ping in step.
 
@@ -61,6 +62,7 @@ class MqttLink:
         receive_max=2048,
         send_max=2048,
         idle_ms=50,
+        resolve=None,
     ):
         self._topics = topics
         self._backoff = backoff
@@ -85,6 +87,7 @@ class MqttLink:
             # One message at a time: the outbox keeps the order, and what waits for the broker is in one place only.
             inflight_max=2,
             idle_ms=idle_ms,
+            resolve=resolve,
         )
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
         self._subscribed: tuple = ()

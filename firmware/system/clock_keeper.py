@@ -194,6 +194,11 @@ class ClockKeeper:
             await asyncio.sleep(1)
             wait_s -= 1
 
+    def tell_again(self):
+        """Tell the controllers once more: one of them is new."""
+        self._quality = CLOCK_UNKNOWN
+        self._publish(False)
+
     def _publish(self, has_moved):
         """Tell the controllers, where the time or its quality is another."""
         trust = self.trust

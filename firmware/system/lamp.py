@@ -68,6 +68,26 @@ class Lamp:
             wait_ms = _STEP_MS
         return wait_ms if wait_ms > 0 else 1
 
+    def take_over(self, intake):
+        """Go on with another controller, which begins at the level that the lamp has."""
+        self.intake = intake
+        self.controller = intake.controller
+        intake.on_decision = self._note_decision
+        self._has_begun = False
+        self._is_new = True
+        self.kick()
+
+    def watch_gear(self):
+        """Tell the controller whether dimmer and relay do what they are told; every few seconds."""
+        intake = self.intake
+        seen = intake.seen
+        if self.dimmer.fault != seen.gear_fault:
+            intake.gear_fault(self.dimmer.fault)
+            self.kick()
+        if self.relay is not None and self.relay.fault != seen.relay_fault:
+            intake.relay_fault(self.relay.fault)
+            self.kick()
+
     def _note_decision(self, controller):
         self._is_new = True
         self.kick()

@@ -64,16 +64,21 @@ class Constants:
         self._expressions = {module: _constants_of(tree) for module, tree in self._trees.items()}
         self._imports = {module: self._imports_of(module) for module in self._sources}
 
-    def put_in(self, source: Source) -> str:
-        """Return the text of ``source`` with values for constants. Raises `ConstantError`."""
+    def values_in(self, source: Source, with_private: bool = False) -> dict[str, int]:
+        """Return the value of each constant that a file knows, by its name there."""
         module = source.module
-        tree = self._trees[module]
         values = {
             name: self._value(*origin) for name in self._imports[module] if (origin := self._origin(module, name))
         }
-        own = self._expressions[module]
-        # A private constant vanishes by MicroPython's own rule; a public one is put in and its line is left empty.
-        values |= {name: self._value(module, name) for name in own if not name.startswith("_")}
+        # A private constant vanishes by MicroPython's own rule, but only where its file stays a file of its own.
+        own = [name for name in self._expressions[module] if with_private or not name.startswith("_")]
+        return values | {name: self._value(module, name) for name in own}
+
+    def put_in(self, source: Source, with_private: bool = False) -> str:
+        """Return the text of ``source`` with values for constants. Raises `ConstantError`."""
+        module = source.module
+        tree = self._trees[module]
+        values = self.values_in(source, with_private)
         if not values and not self._modules_in(module):
             return source.text
         lines = source.text.split("\n")
@@ -84,7 +89,7 @@ class Constants:
                 if left:
                     names = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in left)
                     lines[node.lineno - 1] = f"from {'.' * node.level}{node.module or ''} import {names}"
-            elif _constant_name(node) in own and not _constant_name(node).startswith("_"):
+            elif _constant_name(node) in values:
                 _blank(lines, node)
         return _replace(source, "\n".join(lines), values, self._modules_in(module))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import socket
 import subprocess
 import threading
@@ -21,6 +20,7 @@ from typing import Any, Protocol, Self
 from . import flash_image, rom
 from .chip import layout
 from .conductor import ANSWER_US, RING, Conductor, map_file, monotonic_us, rtc_words
+from .serial_front import SerialFront
 
 HEAP_BYTES = 110 * 1024
 """What an application finds free on a classic ESP32 with stock MicroPython, as this project budgets it."""
@@ -130,6 +130,7 @@ class VirtualBoard:
         flash_blocks: int = flash_image.BLOCKS,
         rom_files: Mapping[str, bytes] | None = None,
         script: Sequence[tuple[float, Mapping[str, Any]]] = (),
+        serial: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
@@ -157,10 +158,10 @@ class VirtualBoard:
         self._line: socket.socket | None = None
         self._keeper: threading.Thread | None = None
         self._has_mains = False
-        self._is_bitten = False
+        self._killed_as = 0
         self.state = "off"
         self._query = 0
-        self._ready = threading.Event()
+        self._serial = SerialFront() if serial else None
 
     # -- what is on the flash ------------------------------------------------------------------------------------
 
@@ -209,6 +210,8 @@ class VirtualBoard:
         self._rtc["set_at_s"] = self.street.conductor.now_us() // 1_000_000
         self._slot["flash_ops"] = 0
         self._slot["was_cut"] = 0
+        self._slot["wdt_armed"] = 0
+        self._slot["stay_raw"] = 0
         self._has_mains = True
         self.state = "on"
         # The kernel kills the board with the thread that started it, so it is started by one that lives as long.
@@ -227,6 +230,23 @@ class VirtualBoard:
             self._keeper.join(timeout=WAIT_S)
             self._keeper = None
 
+    def brown_out(self, timeout_s: float = WAIT_S) -> Event:
+        """Let the supply dip: the chip says power-on, but its RTC memory has lived. Return the boot event."""
+        return self._reset_as(layout.PWRON_RESET, timeout_s)
+
+    def panic(self, timeout_s: float = WAIT_S) -> Event:
+        """Let the chip panic, as a fault in its C code does: a hard reset nobody asked for. Return the boot event."""
+        return self._reset_as(layout.HARD_RESET, timeout_s)
+
+    def _reset_as(self, cause: int, timeout_s: float) -> Event:
+        process = self._process
+        if process is None or not self._has_mains:
+            raise BoardError("the board is off")
+        mark = len(self.events)
+        self._killed_as = cause
+        process.kill()
+        return self.wait_for("boot", timeout_s, since=mark)
+
     def cut_at(self, operation: int, mode: str = "before") -> None:
         """Cut the mains at the n-th flash operation (program, erase, sync) from power on; 0 takes it back.
 
@@ -242,6 +262,13 @@ class VirtualBoard:
         return self._slot["flash_ops"]
 
     @property
+    def serial_path(self) -> str:
+        """The terminal that is this board's serial line, for mpremote; the board was made with `serial=True`."""
+        if self._serial is None:
+            raise BoardError("this board has no serial line: make it with serial=True")
+        return self._serial.path
+
+    @property
     def is_on(self) -> bool:
         """Tell whether the board has current."""
         return self._has_mains
@@ -249,6 +276,8 @@ class VirtualBoard:
     def stop(self) -> None:
         """Cut the mains and give back what was taken; a board of its own street stops that too."""
         self.power_cut()
+        if self._serial is not None:
+            self._serial.close()
         if self._owns_street:
             self.street.conductor.stop()
 
@@ -366,15 +395,16 @@ class VirtualBoard:
                     return
                 code = self._run_once()
                 self._slot["state"] = 0
-                self._slot["wdt_armed"] = 0
+                if code != layout.EXIT_SOFT_RESET:
+                    self._slot["wdt_armed"] = 0
                 if self._slot["was_cut"]:
                     self._has_mains = False
                 if not self._has_mains:
                     self.state = "off"
                     self._note_here("mains_off", was_cut=bool(self._slot["was_cut"]))
-                elif self._is_bitten or code in _RESETS:
-                    cause = layout.WDT_RESET if self._is_bitten else _RESETS[code]
-                    self._is_bitten = False
+                elif self._killed_as or code in _RESETS:
+                    cause = self._killed_as or _RESETS[code]
+                    self._killed_as = 0
                     self._rtc["cause"] = cause
                     self._note_here("reset", cause=cause)
                 else:
@@ -390,14 +420,15 @@ class VirtualBoard:
 
     def _bite(self) -> None:
         process = self._process
-        if process is not None and not self._is_bitten:
-            self._is_bitten = True
+        if process is not None and not self._killed_as:
+            self._killed_as = layout.WDT_RESET
             process.kill()
 
     def _run_once(self) -> int:
         here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         radio = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         radio.bind(("127.0.0.1", 0))
+        console = self._serial.plug() if self._serial is not None else None
         slot = self._slot
         mac = int(self.mac, 16)
         slot["mac_high"], slot["mac_low"] = mac >> 24, mac & 0xFFFFFF
@@ -407,7 +438,6 @@ class VirtualBoard:
         slot["irq_lost"] = 0
         slot["slow_until_us30"] = 0
         slot["has_deadline"] = 0
-        slot["wdt_armed"] = 0
         settings = {
             "board_rom": self._board_rom,
             "app_rom": self._app_rom,
@@ -423,6 +453,7 @@ class VirtualBoard:
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
+            "console_fd": console.fileno() if console is not None else -1,
         }
         boot = self.folder / "boot.json"
         boot.write_text(json.dumps(settings), encoding="utf-8")
@@ -432,7 +463,7 @@ class VirtualBoard:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            pass_fds=(there.fileno(), radio.fileno()),
+            pass_fds=[one.fileno() for one in (there, radio, console) if one is not None],
             env=self.runtime.environment(),
             cwd=self.folder,
         )
@@ -440,19 +471,31 @@ class VirtualBoard:
         self._line = here
         there.close()
         radio.close()
+        if console is not None:
+            console.close()
         if not self._has_mains:
             process.kill()
         assert process.stdout is not None
         reader = threading.Thread(target=self._read_events, args=(here,), daemon=True)
         reader.start()
-        for raw in process.stdout:
-            self._note_here("print", text=raw.decode(errors="replace").rstrip("\r\n"))
+        self._read_output(process.stdout.fileno())
         code = process.wait()
         reader.join(timeout=WAIT_S)
         self._line = None
         here.close()
         process.stdout.close()
         return code
+
+    def _read_output(self, descriptor: int) -> None:
+        pending = b""
+        while data := os.read(descriptor, 65536):
+            if self._serial is not None:
+                self._serial.show(data)
+            *lines, pending = (pending + data).split(b"\n")
+            for line in lines:
+                self._note_here("print", text=line.decode(errors="replace").rstrip("\r"))
+        if pending:
+            self._note_here("print", text=pending.decode(errors="replace"))
 
     def _read_events(self, line: socket.socket) -> None:
         pending = b""
@@ -478,11 +521,6 @@ def _board_rom() -> bytes:
     if not _BOARD_ROM:
         _BOARD_ROM.append(rom.board_image())
     return _BOARD_ROM[0]
-
-
-def random_moment(rng: random.Random, most_s: float) -> float:
-    """Return a moment for a cut at any time: seconds below `most_s`, drawn from the caller's generator."""
-    return rng.random() * most_s
 
 
 def pid_lives(pid: int) -> bool:

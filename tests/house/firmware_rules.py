@@ -16,6 +16,7 @@ MAY_CATCH_ALL: dict[str, str] = {
     "firmware/main.py": "whatever fails, the lamp goes to its safe level and the node is reset",
     "firmware/system/supervisor.py": "restarts a task, whatever it died of",
     "sim/board/chip/irq.py": "the virtual chip prints what a handler raises, as the chip does",
+    "sim/board/chip/console.py": "the virtual chip's prompt prints what a line raises, whatever it is",
     "sim/board/chip/start.py": "the virtual chip prints what main.py raises, whatever it is, as the chip does",
 }
 LACKING_MODULES: dict[str, str] = {

@@ -1,6 +1,6 @@
 """Cut the power at every operation of every writer, on a real littlefs. Runs on MicroPython (VfsLfs2), as a program:
 
-    micropython tests/node/cuts_main.py sweep WRITER          every cut point, in four ways of tearing
+    micropython tests/node/cuts_main.py sweep WRITER [TEARS]   every cut point, in four ways of tearing (or some: 13)
     micropython tests/node/cuts_main.py nested WRITER SEED CUTS   random cuts, one to six in a row, until so many
     micropython tests/node/cuts_main.py full WRITER           every amount of free flash, from none on
 
@@ -347,13 +347,13 @@ def judged(writer, flash):
         vfs.umount("/f")
 
 
-def sweep(name):
+def sweep(name, tears="0123"):
     """Cut at every operation in every way; then the update is repeated and must come through."""
     writer, image, operations = prepared(name)
     before = kept(writer)
     cuts = lost = completed = 0
     for at in range(operations):
-        for tear in range(4):
+        for tear in map(int, tears):
             restore(writer, before)
             flash = Flash(image)
             flash.dies_at = at
@@ -433,7 +433,7 @@ def full(name):
 
 if __name__ == "__main__":
     if sys.argv[1] == "sweep":
-        sweep(sys.argv[2])
+        sweep(*sys.argv[2:])
     elif sys.argv[1] == "full":
         full(sys.argv[2])
     else:

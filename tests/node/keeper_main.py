@@ -1,4 +1,4 @@
-"""Live a fortnight of nights with a switched feeder and a clock that goes away. Runs on MicroPython and on CPython:
+"""Live ten nights with a switched feeder and a clock that goes away. Runs on MicroPython and on CPython:
 
     micropython tests/node/keeper_main.py FOLDER
 
@@ -22,7 +22,7 @@ from firmware.system.store import BootGuard, Store
 PLACE = (43604000, 1444000)
 FIRST = day_number(2026, 10, 20)
 BUILD = day_number(2026, 6, 1)
-NIGHTS = 14
+NIGHTS = 10
 KNOWN = 5
 STEP_S = 100
 

@@ -122,14 +122,18 @@ class Application:
         if what == "hang":
             while True:
                 self.chip.sleep_ms(1000)
-        if what == "good":
-            # As `BootLog.good` does it, and then the power goes.
+        if what in ("good", "good, then raise"):
+            # As `BootLog.good` does it, and then the power goes, or the application.
             from firmware.system.boot_files import Kept
 
             kept = Kept()
             kept.take(self.chip.memory)
             kept.bad = 0
             kept.levels[0] = 300
+            if what != "good":
+                kept.lit_s = 777
+                self.chip.memory = kept.put()
+                raise ValueError("late")
             self.chip.memory = kept.put()
             self.chip.is_reset = True
             raise Reset()

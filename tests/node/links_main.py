@@ -119,6 +119,24 @@ class Chance:
         return bytes([self.below(256) for _ in range(length)])
 
 
+def fuzz_codec(data):
+    """Give any bytes to the decoders: a message whose only encoding they are, or a `CodecError`."""
+    try:
+        kind, values = codec.decode(data)
+    except codec.CodecError:
+        pass
+    else:
+        if codec.encode(kind, values) != data:
+            raise ValueError("a second encoding", data)
+    try:
+        envelope = codec.decode_envelope(data)
+        verb, values = codec.decode_verb(data)
+    except codec.CodecError:
+        return
+    if codec.encode_command(envelope, verb, values) + data[-8:] != data:
+        raise ValueError("a second encoding", data)
+
+
 def drawn_values(chance, table, code):
     """Return values that a message of the table may have, often at their ends."""
     values = []

@@ -16,6 +16,7 @@ from firmware.links.backoff import Backoff
 from firmware.links.mqtt_client import MqttClient
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
+from firmware.links.names import resolve
 from firmware.links.timing import sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
@@ -96,7 +97,9 @@ def client_of(order, **more):
     ):
         if name in order:
             more[name] = order[name]
-    return MqttClient("127.0.0.1", order["port"], order.get("id", "L001"), context, **more)
+    if "dns" in order:
+        more["resolve"] = lambda name: resolve(name, "127.0.0.1", lambda n: 4660 % n, order["dns"])
+    return MqttClient(order.get("host", "127.0.0.1"), order["port"], order.get("id", "L001"), context, **more)
 
 
 async def basic(order):
@@ -301,9 +304,12 @@ async def link(order):
 async def poison(order):
     """Receive with a kept session; a message that says "bad" kills its reader, once a connection."""
 
+    heard = []
+
     def on_message(topic, payload, retain):
-        say("got", bytes(payload).decode())
-        if bytes(payload) == b"bad":
+        heard.append(bytes(payload).decode())
+        say("got", heard[-1])
+        if heard[-1] == "bad":
             raise KeyError("a mistake of ours")
 
     client = client_of(order, on_message=on_message)
@@ -313,7 +319,7 @@ async def poison(order):
         await client.subscribe([order["topic"]])
         say("ready")
         try:
-            for _ in range(400):
+            while "good" not in heard:
                 await client.step()
         except KeyError:
             say("died", int(client.is_connected))

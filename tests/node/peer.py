@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -53,8 +54,9 @@ class Node:
 
     def _read(self) -> None:
         assert self.process.stdout
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip("\n"))
+        with self.process.stdout as output:
+            for line in output:
+                self.lines.append(line.rstrip("\n"))
 
     def wait_for(self, line: str, times: int = 1, wait_s: float = WAIT_S) -> None:
         """Wait until it has printed a line so many times."""
@@ -68,7 +70,7 @@ class Node:
         try:
             code = self.process.wait(wait_s)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the node did not end in {wait_s} s: {self.lines}") from None
+            raise AssertionError(f"the node did not end in {wait_s} s: {self.lines[-20:]}") from None
         self._reader.join(wait_s)
         assert code == 0, self.lines
         return dict(line.split(" ", 1) for line in self.lines if " " in line)
@@ -200,6 +202,9 @@ class Proxy:
                     way = 0 if one is near else 1
                     data = one.recv(4096)
                     if not data:
+                        # Who has forgotten a connection does not tell of its end either.
+                        while self.is_swallowing and one is far and not self._is_stopped:
+                            time.sleep(0.02)
                         return
                     limit = limits[way]
                     if limit is not None:
@@ -220,6 +225,9 @@ class Proxy:
     def close(self) -> None:
         """Stop; what is under way is cut."""
         self._is_stopped = True
+        with contextlib.suppress(OSError):
+            # Else the thread that accepts would go on holding the port.
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 

@@ -211,7 +211,7 @@ def main():
         ("dies for ever", lambda: case([("net", dies(OSError(5), 1), 5000)], 3600000)),
         ("hangs", lambda: case([("net", hangs, 7000)], 60000)),
         ("hangs beside", lambda: case([("a", good, 5000), ("net", hangs, 7000)], 60000, 0x3FFFFFFF - 3000)),
-        ("dies now and then", lambda: case([("net", dies_now_and_then, 10000)], 5400000)),
+        ("dies now and then", lambda: case([("net", dies_now_and_then, 10000)], 3000000)),
         ("lamp dies twice", lambda: case([("net", good, 5000)], 60000, lamp=bad_lamp(2))),
         ("lamp dies for ever", lambda: case([("net", good, 5000)], 60000, lamp=bad_lamp(99))),
         ("stray", lambda: case([("net", strays, 5000)], 10000)),

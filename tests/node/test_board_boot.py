@@ -167,6 +167,28 @@ while True:
     assert board.printed == ["1 b'' False True", "written", "1 b'' True True", "written"]
 
 
+def test_brown_out_and_panic_look_as_on_the_chip(board: VirtualBoard) -> None:
+    """The chip names neither; only the RTC memory, which lives through both, lets the launcher tell them apart."""
+    board.install(
+        {
+            "main.py": """
+import machine, time
+rtc = machine.RTC()
+print(machine.reset_cause(), rtc.memory())
+rtc.memory(b"lived")
+while True:
+    time.sleep(1)
+"""
+        }
+    )
+    board.start()
+    board.wait_print("1 b''")
+    board.brown_out()
+    board.wait_print("1 b'lived'")
+    board.panic()
+    board.wait_print("2 b'lived'")
+
+
 def test_watchdog_resets_a_program_that_waits_too_long(board: VirtualBoard) -> None:
     """A hung task must end in a reset, and the reset must be told from a power cut."""
     printed = run_main(

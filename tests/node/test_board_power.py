@@ -37,10 +37,12 @@ print("done")
 """
 
 
-def sweep(folder: Path, runtime: Runtime, main: str, modes: tuple[str, ...]) -> tuple[int, list[str]]:
+def sweep(
+    folder: Path, runtime: Runtime, main: str, modes: tuple[str, ...], enough: int = 1000
+) -> tuple[int, list[str]]:
     """Cut one writer at every flash operation; return how many there are, and where the file was neither old nor new.
 
-    With several modes each operation is cut in each; the image starts the same every time.
+    With several modes each operation is cut in each; the image starts the same every time. `enough` losses end it.
     """
     with VirtualBoard(folder / "b", runtime, flash_blocks=32) as board:
         board.install({"main.py": main, "plan": OLD})
@@ -63,6 +65,8 @@ def sweep(folder: Path, runtime: Runtime, main: str, modes: tuple[str, ...]) -> 
                 board.power_cut()
                 if board.files().get("/plan") not in (OLD, NEW):
                     lost.append(f"{mode} operation {operation}")
+            if len(lost) >= enough:
+                break
         board.cut_at(0)
         # After all the cuts, the last image still boots and the writer completes.
         mark = len(board.events)
@@ -75,7 +79,7 @@ def sweep(folder: Path, runtime: Runtime, main: str, modes: tuple[str, ...]) -> 
 
 def test_write_aside_and_rename_loses_nothing(tmp_path: Path, micropython_runtime: Runtime) -> None:
     """Feeders are cut at dawn, during anything: the plan is the old one or the new one, never a part of either."""
-    modes = ("half", "random") if micropython_runtime.name == "micropython32" else ("before", "after")
+    modes = ("half",) if micropython_runtime.name == "micropython32" else ("random",)
     total, lost = sweep(tmp_path, micropython_runtime, CAREFUL, modes)
     assert total >= 8
     assert lost == []
@@ -83,7 +87,7 @@ def test_write_aside_and_rename_loses_nothing(tmp_path: Path, micropython_runtim
 
 def test_write_in_place_does_lose(tmp_path: Path, micropython_runtime: Runtime) -> None:
     """A knife that never cuts proves nothing: a writer known to be wrong must be caught."""
-    _, lost = sweep(tmp_path, micropython_runtime, NAIVE, ("before",))
+    _, lost = sweep(tmp_path, micropython_runtime, NAIVE, ("before",), enough=2)
     assert len(lost) >= 2
 
 

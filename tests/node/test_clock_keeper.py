@@ -216,7 +216,7 @@ def test_a_refused_report_tells_nobody(tmp_path):
 
 
 @cache
-def fortnight(name, folder):
+def ten_nights(name, folder):
     """Live the nights of `keeper_main` on an interpreter, once."""
     if name == "cpython":
         done = subprocess.run(
@@ -236,7 +236,7 @@ def fortnight(name, folder):
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory):
-    return fortnight("cpython", str(tmp_path_factory.mktemp("nights")))
+    return ten_nights("cpython", str(tmp_path_factory.mktemp("nights")))
 
 
 def test_the_feeder_tells_the_time_when_nobody_does(lived):
@@ -258,5 +258,5 @@ def test_late_dimming_needs_four_lit_hours(lived):
 
 
 def test_the_nights_are_the_same_on_the_chips_interpreter(micropython_runtime, lived, tmp_path):
-    """What the server's Python keeps of a night the chip must keep as well. So a fortnight is told the same there."""
-    assert fortnight(micropython_runtime.name, str(tmp_path)) == lived
+    """What the server's Python keeps of a night the chip must keep as well. So ten nights are told the same there."""
+    assert ten_nights(micropython_runtime.name, str(tmp_path)) == lived

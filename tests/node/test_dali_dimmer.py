@@ -11,7 +11,7 @@ from firmware.drivers import dali_procedures as ask
 from firmware.drivers.contract import BadAnswer, DriverError, NoAnswer, OutOfRange
 from firmware.drivers.dali_dimmer import DaliDimmer, linear_arc
 from firmware.drivers.dali_memory import D4iMeter
-from sim.board.chips.dali_gear import Gear
+from sim.board.chips.dali_gear import Gear, number
 from tests.node.dali_main import bench, lines_of, live_through
 from tests.runtimes import ROOT, Runtime
 
@@ -167,7 +167,24 @@ def test_fades_are_the_gears_own():
     dimmer.write(1000)
     world.run(400)
     assert gear.level_at(world.now_ms) == 254
-    assert gear.history[-1][0] - at_ms <= 300
+    assert gear.history[-1][0] - at_ms <= 100
+
+
+def test_a_wish_that_is_overtaken_is_never_seen():
+    """Why: a glide down is being prepared (its time is stored first) when somebody comes: the lamp must not dip."""
+    gear, world, _, dimmer = lamp()
+    for wait_ms in range(20, 400, 20):
+        dimmer.write(1000)
+        world.run(6000)
+        before = len(gear.history)
+        dimmer.fade(200, 5000 + wait_ms * 100)
+        world.run(wait_ms)
+        dimmer.write(900)
+        world.run(6000)
+        seen = [arc for _, arc in gear.history[before:]]
+        assert seen in ([linear_arc(900)], [linear_arc(200), linear_arc(900)])
+        if wait_ms <= 150:
+            assert seen == [linear_arc(900)]
 
 
 def test_old_gear_has_the_fifteen_fade_times():
@@ -177,6 +194,20 @@ def test_old_gear_has_the_fifteen_fade_times():
     dimmer.fade(200, 4000)
     world.run(6000)
     assert (gear.fade_code, gear.level_at(world.now_ms), dimmer.fault) == (6, linear_arc(200), 0)
+
+
+def test_a_fade_time_left_by_somebody_is_taken_away_once():
+    """Why: gear that was set to glide for 90 s lights the street after the walker has gone; and with ``has_fades``
+    False its memory is written once and never again."""
+    gear = Gear(5, 3)
+    gear.fade_code = 15
+    gear, world, _, dimmer = lamp(gear, has_fades=False)
+    world.run(5000)
+    for permille in range(100, 1000, 50):
+        dimmer.fade(permille, 5000)
+        world.run(1000)
+        assert gear.level_at(world.now_ms) == linear_arc(permille)
+    assert (gear.fade_code, gear.stored, dimmer.fault) == (0, 1, 0)
 
 
 def test_limits_of_the_gear_are_no_fault():
@@ -233,6 +264,54 @@ def test_levels_go_before_readings():
     world.run(10000)
     assert (meter.energy_wh, meter.power_mw, meter.temperature_dc) == (123456, 38500, 410)
     del reading
+
+
+def test_a_level_in_the_middle_of_a_latch():
+    """Why: any command between ENABLE WRITE MEMORY and the write forbids the write (IEC 62386-102): a level that comes
+    just then must wait its turn, or the energy counter is read torn."""
+    gear = Gear(5, 3)
+
+    def run_on(data: bytearray) -> None:
+        number(data, 5, 6, int.from_bytes(data[5:11], "big") + 1)
+
+    gear.banks[202].mover = run_on
+    _, world, master, dimmer = lamp(gear)
+    world.run(5000)
+    meter = D4iMeter(master, 5, has_diagnostics=False)
+    for offset in range(60, 500, 11):
+        reading = world.start(meter.read())
+        world.run(offset)
+        at_ms = world.now_ms
+        dimmer.write(offset)
+        world.run(4000)
+        assert gear.history[-1][1] == linear_arc(offset)
+        assert gear.history[-1][0] - at_ms <= 220
+        assert meter.energy_wh > 123456
+    del reading
+
+
+def test_nothing_of_the_dimmers_waits_for_a_reading():
+    """Why: at boot the failure levels are verified while the meter reads; a level wished for just then once waited for
+    the meter's whole bank, a second and a half in the dark."""
+    for offset in range(100, 1200, 90):
+        gear = Gear(5, 3)
+        gear.power_on_level = gear.failure_level = 200
+        gear, world, master, dimmer = lamp(gear)
+        meter = D4iMeter(master, 5)
+        world.start(meter.read())
+        world.run(offset)
+        at_ms = world.now_ms
+        dimmer.write(300)
+        world.run(800)
+        assert gear.history[-1][1] == linear_arc(300)
+        assert gear.history[-1][0] - at_ms <= 500, offset
+        dimmer.fade(600, 1000)
+        world.run(20000)
+        assert gear.level_at(world.now_ms) == linear_arc(600)
+        assert meter.energy_wh == 123456
+        dimmer.write(300)
+        world.run(62000)
+        assert (gear.power_on_level, gear.failure_level, dimmer.is_protected) == (254, 254, 1)
 
 
 def test_a_reading_that_is_cut_off_leaves_the_bus_free():
@@ -343,6 +422,12 @@ def test_real_clock_of_the_node(micropython_runtime: Runtime):
     """Why: the simulated clock is a double; the node's own must fit the same places."""
     done = micropython_runtime.run(["-c", CLOCK_PROGRAM])
     assert done.stdout.split() == ["True", "0"], done.stderr
+
+
+def test_on_the_real_event_loop(micropython_runtime: Runtime):
+    """Why: simulated time hides what asyncio does: tasks that wait for the bus, and one that is cancelled within."""
+    done = micropython_runtime.run([ROOT / "tests/node/dali_main.py", "real"])
+    assert done.stdout.strip() == "real [76, 0, 123456, 38500]", done.stderr
 
 
 @pytest.mark.soak

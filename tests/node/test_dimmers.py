@@ -35,7 +35,7 @@ def test_safe_level_from_the_first_moment(kind: type[Pwm], is_inverted: bool, sa
     assert wires.history("duty")[-1] == (65535 - duty if is_inverted else duty)
     assert len(wires.history("duty")) == (2 if kind is OldPwm else 1)
     assert wires.now_us <= 100
-    assert (dimmer.level_permille, dimmer.fault, dimmer.has_fades) == (safe, 0, False)
+    assert (dimmer.level_permille, dimmer.fault, dimmer.has_fades, dimmer.can_go_dark) == (safe, 0, False, True)
 
 
 def test_pwm_known_duties():

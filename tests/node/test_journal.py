@@ -408,10 +408,11 @@ def figures(done) -> dict[str, int]:
 
 def test_no_cut_costs_a_flushed_record(micropython_runtime, record_property):
     """The feeder is cut at dawn in the middle of anything. So at every operation of an append, of a new segment and of
-    the drop of an old one, in four ways of tearing, all that was flushed is there and the next boot goes on."""
-    found = figures(micropython_runtime.run([CUTS, "sweep", "journal"]))
+    the drop of an old one, half done or done and not acknowledged (all ways: in the soak), all that was flushed is
+    there and the next boot goes on."""
+    found = figures(micropython_runtime.run([CUTS, "sweep", "journal", "13"]))
     record_property("cuts", found["cuts"])
-    assert found["cuts"] > 100 and found["lost"] == 0 and found["completed"] == found["cuts"]
+    assert found["cuts"] >= 60 and found["lost"] == 0 and found["completed"] == found["cuts"]
 
 
 def test_a_full_flash_costs_no_old_record(micropython_runtime):
@@ -424,6 +425,8 @@ def test_a_full_flash_costs_no_old_record(micropython_runtime):
 def test_thousands_of_nested_cuts(micropython_runtime, record_property):
     """One cut is a test, a feeder's lifetime is many in a row. So thousands of random cuts, one to six in a row, lose
     nothing that was flushed."""
+    found = figures(micropython_runtime.run([CUTS, "sweep", "journal"], timeout_s=120))
+    assert found["cuts"] > 100 and found["lost"] == 0
     found = figures(micropython_runtime.run([CUTS, "nested", "journal", "7", "5000"], timeout_s=600))
     record_property("cuts", found["cuts"])
     assert found["cuts"] >= 5000 and found["lost"] == 0

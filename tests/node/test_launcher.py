@@ -129,6 +129,16 @@ def test_three_bad_boots_leave_the_lamp_alone(micropython_runtime, tmp_path):
     assert b"ValueError" in text and len(text) <= 400
 
 
+def test_a_crash_after_a_good_minute_is_the_first_again(micropython_runtime, tmp_path):
+    """The application keeps its own account in the RTC's memory while it runs. So a crash takes over what it has kept
+    there: a good minute has ended the count, and the seconds lit are those of now."""
+    steps = [step(app="raise"), step("hard", "raise"), step("hard", "good, then raise"), step("hard", "good")]
+    told = boots(micropython_runtime, tmp_path, *steps)
+    assert [kept(one).bad for one in told[:3]] == [0, 1, 0]
+    assert kept(told[2]).lit_s == 777 and b"late" in kept(told[2]).text
+    assert all(one["seconds"] == 0 for one in told)
+
+
 @pytest.mark.parametrize("cause", ["power", "soft"])
 def test_power_cuts_are_no_bad_boots(micropython_runtime, tmp_path, cause):
     """Feeders are switched every day and chatter at dusk. So no number of power cuts, nor of an installer's resets,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Callable
 
+import amqtt.broker
 import pytest
 
-from tests.node.broker import Broker, Site
-from tests.node.peer import Node, Operator, Proxy, tls_order, wait_until
+from tests.node.broker import Broker, Site, free_port
+from tests.node.peer import Node, Operator, Proxy, interpreter_command, tls_order, wait_until
+from tests.runtimes import NAMES, ROOT
 
 Start = Callable[..., Node]
 StartBroker = Callable[..., Broker]
@@ -20,6 +24,30 @@ def test_talks_to_a_real_broker(any_node: Start, mosquitto: StartBroker) -> None
     assert one.lines[0] == "granted [1]"
     assert one.all("got") == ["t/1 zero 0", "t/1 one 0"]
     assert said["closed"] == "1 handshakes 0"
+
+
+def test_talks_to_another_broker() -> None:
+    """One broker's kindness must not hide our mistakes: amqtt, which `make demo` uses where there is no mosquitto."""
+    port = free_port()
+
+    async def run() -> list[bytes]:
+        plugin = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}}
+        listener = {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}
+        broker = amqtt.broker.Broker({"listeners": listener, "plugins": plugin})
+        await broker.start()
+        outputs = []
+        for name in NAMES:
+            command, environment = interpreter_command(name)
+            order = json.dumps({"do": "basic", "port": port, "id": name})
+            process = await asyncio.create_subprocess_exec(
+                *command, order, env=environment, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+            )
+            outputs.append((await asyncio.wait_for(process.communicate(), 20))[0])
+        await broker.shutdown()
+        return outputs
+
+    for output in asyncio.run(run()):
+        assert output.decode().splitlines()[:3] == ["granted [1]", "got t/1 zero 0", "got t/1 one 0"]
 
 
 def test_nothing_is_left_open_by_reconnections(node: Start, mosquitto: StartBroker) -> None:

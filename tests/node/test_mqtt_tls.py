@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.x509 import verification
 
 from host_tools.certificates import Authority, CertificateError
 from tests.node.broker import Broker, Site
@@ -147,6 +148,22 @@ def test_certificates_say_what_they_are_for() -> None:
         assert one.not_valid_before_utc == dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
         assert now < one.not_valid_after_utc < authority.certificate.not_valid_after_utc
         assert len(credential.certificate_der) < 600 and len(credential.key_der) < 130
+
+
+def test_a_node_without_a_clock_may_believe_the_broker() -> None:
+    """On the morning after a long outage every clock says 2000-01-01: a broker's certificate that begins later would
+    keep the town's nodes from learning the time. Judged by another verifier (RFC 5280 as cryptography has it)."""
+    authority = Authority.create("Testville")
+    broker = authority.broker(["broker.example"])
+    policy = verification.PolicyBuilder().store(verification.Store([authority.certificate]))
+    name = x509.DNSName("broker.example")
+    for moment in (dt.datetime(2000, 1, 1, 0, 0, 1), dt.datetime.now(), dt.datetime.now() + dt.timedelta(days=800)):
+        policy.time(moment).build_server_verifier(name).verify(broker.certificate, [])
+    expired = policy.time(dt.datetime.now() + dt.timedelta(days=900)).build_server_verifier(name)
+    stranger = policy.time(dt.datetime.now()).build_server_verifier(x509.DNSName("elsewhere.example"))
+    for verifier in (expired, stranger):
+        with pytest.raises(verification.VerificationError):
+            verifier.verify(broker.certificate, [])
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a+", "#", "operator.desk", "x" * 33, "group", "é"])

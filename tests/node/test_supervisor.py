@@ -88,7 +88,7 @@ def test_a_silent_task_resets_the_node(told):
 def test_what_healed_counts_no_more(told):
     """A death now and then is not seven in a row. So after ten good minutes the count begins anew."""
     found = told["dies now and then"]
-    assert found["error"] is None and found["restarts"] == 11
+    assert found["error"] is None and found["restarts"] == 4
     assert all(error[0] == "net" for error in found["errors"])
 
 

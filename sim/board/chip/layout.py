@@ -42,6 +42,7 @@ SLOT_FIELDS = (
     "epoch",  # counts starts of the process
     "seed",  # of the random tear
     "service_ms30",  # virtual ms of its last call into the board
+    "stay_raw",  # the next start goes to the raw REPL, without main.py
     "mac_high",  # its address, 24 bits and 24 bits
     "mac_low",
     "radio_port",  # UDP port on loopback where its ESP-NOW listens; 0 none

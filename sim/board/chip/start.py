@@ -14,6 +14,7 @@ import vfs
 from . import clock as clock_module
 from . import flash as flash_module
 from . import (
+    console,
     idle,
     irq,
     layout,
@@ -23,6 +24,7 @@ from . import (
     vesp32,
     vespnow,
     vmachine,
+    vmicropython,
     vnetwork,
     vonewire,
     vselect,
@@ -46,8 +48,10 @@ def run(settings):
     wire.attach(settings["fd"], clock)
     irq.attach(clock.slot)
     vespnow.attach(settings["radio_fd"], clock, uctypes.bytearray_at(street, layout.STREET_BYTES))
+    console.attach(settings.get("console_fd", -1))
     idle.attach(clock)
     _start_ticks(clock, rtc)
+    vmachine.resume_watchdog(rtc.cause)
     vmachine.attach(rtc, bytes(int(settings["mac"][at : at + 2], 16) for at in range(0, 12, 2)))
     vnetwork.attach(settings.get("wifi", {}))
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
@@ -91,6 +95,7 @@ def _take_places():
     import tls
 
     places = sys.modules
+    places["micropython"] = vmicropython
     places["time"] = vtime
     places["select"] = vselect
     places["socket"] = vsocket
@@ -147,27 +152,38 @@ def _bind_heap(heap_bytes):
     return ballast
 
 
+def _execute():
+    execfile("/main.py", console.names())  # noqa: F821 - a builtin of MicroPython
+
+
 def _main(ballast):
     import os
 
+    slot = idle.clock.slot
     why = "ended"
     try:
         os.stat("/main.py")
     except OSError:
         why = "no main.py"
+    is_raw = bool(slot.stay_raw)
+    slot.stay_raw = 0
+    if is_raw:
+        why = "raw"
     if why == "ended":
         try:
-            execfile("/main.py", {"__name__": "__main__"})  # noqa: F821 - a builtin of MicroPython
+            console.run(_execute)
         except SystemExit:
             idle.end(layout.EXIT_SOFT_RESET)
         except BaseException as error:  # whatever it was, the chip prints it and shows its prompt
             sys.print_exception(error)
             why = type(error).__name__
     wire.post("repl", ',"why":"%s"' % why)
-    _prompt()
+    _prompt(is_raw)
     return ballast
 
 
-def _prompt():
+def _prompt(is_raw=False):
+    if console.is_there():
+        console.prompt(is_raw)
     while True:
         idle.nap(None)

@@ -125,6 +125,17 @@ class WDT:
         waiting.reschedule()
 
 
+def resume_watchdog(cause):
+    """A soft reset does not stop the watchdog of the chip: it bites whoever stays at the prompt."""
+    slot = waiting.clock.slot
+    if cause == SOFT_RESET and slot.wdt_armed:
+        _bite.due30 = slot.wdt_ms30
+        waiting.timers.append(_bite)
+        waiting.reschedule()
+    else:
+        slot.wdt_armed = 0
+
+
 class Timer:
     """Hardware and virtual timers; callbacks are soft. Hard ones are refused, as on the ESP32."""
 

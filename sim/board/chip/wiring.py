@@ -5,7 +5,7 @@
  "adc":     {"34": {"model": "sim.board.chips.analogue:VoltageModel"}},
  "pin":     {"4": {"model": "sim.board.chips.presence_pin:PresencePinModel", "name": "pir"}},
  "onewire": {"14": [{"model": "sim.board.chips.ds18b20:Ds18b20Model"}]},
- "pulses":  {"model": "sim.board.chips.bl0937:Bl0937Model", "pins": {"25": "cf", "26": "cf1"}, "outputs": {"27": "sel"}},
+ "pulses":  {"model": "sim.board.chips.bl0937:Bl0937Model", "pins": {"25": "cf"}, "outputs": {"27": "sel"}},
  "dali":    {"tx": 17, "rx": 16, "gears": [{"model": "sim.board.chips.dali_gear:Gear", "short": 0}]}}
 
 An I2C bus is named by its number, or by "scl,sda" for a SoftI2C on those pins. A model is made with what its entry has

@@ -1,0 +1,216 @@
+"""The node's radios: Wi-Fi and the MQTT session over it, and the wave to the neighbours.
+
+The lamp needs none of them. What cannot be built here (no secrets, a damaged certificate, a radio that does not start)
+is noted and left out; what fails later is tried again for ever, each at its own measured pace.
+"""
+
+import json
+import os
+import socket
+
+import network
+
+from firmware.control.compat import const
+from firmware.control.inputs import Message
+from firmware.control.ticks import ticks_diff
+from firmware.drivers.espnow_radio import EspNowRadio
+from firmware.links.backoff import Backoff
+from firmware.links.mqtt_link import MqttLink
+from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.tls_context import make_tls_context
+from firmware.links.topics import Topics
+from firmware.links.wave_link import Wave
+from firmware.system.sntp import SntpClient
+from firmware.system.store import StoreError
+from firmware.system.wakeup import Wakeup
+
+SILENCE_MS = const(300000)
+WAVE_SILENCE_MS = const(20000)
+# How long an association may take before it is begun anew, and the longest pause before that.
+_WIFI_MS = const(30000)
+_WIFI_LOOK_MS = const(5000)
+_WIFI_PAUSE_MAX_MS = const(300000)
+_WAVE_MS = const(5000)
+_SNTP_WAIT_S = const(30)
+_RECEIVE_MAX = const(1536)
+_SEND_MAX = const(1536)
+
+
+class Secrets:
+    """What only this node knows: ``node``, ``service``, ``wave``, ``site`` (bytes, b"" where absent), ``groups``, as
+    (id, secret) pairs, and ``wifi``, a password or None. Raises ValueError for what is none."""
+
+    def __init__(self, data):
+        tree = json.loads(data)
+        self.node = bytes.fromhex(tree["node"])
+        self.service = bytes.fromhex(tree.get("service", ""))
+        self.wave = bytes.fromhex(tree.get("wave", ""))
+        self.site = bytes.fromhex(tree.get("site", ""))
+        self.groups = [(number, bytes.fromhex(secret)) for number, secret in tree.get("groups", [])]
+        self.wifi = tree.get("wifi")
+
+
+def random_below(bound):
+    """Return 0 … ``bound`` - 1 from the chip's generator; ``bound`` is at most 2^30."""
+    number = 0
+    for byte in os.urandom(4):
+        number = number << 8 | byte
+    return (number & 0x3FFFFFFF) % bound
+
+
+class WiFi:
+    """Keeps the station associated; for the supervisor. ``is_radio_only``: no access point, the radio is for the wave.
+
+    Power saving is off: a station that sleeps misses broadcasts (espnow) and answers late.
+    """
+
+    def __init__(self, name, password, channel):
+        self._name = name
+        self._password = password
+        self.station = network.WLAN(network.STA_IF)
+        self.station.active(True)
+        if hasattr(network.WLAN, "PM_NONE"):
+            self.station.config(pm=network.WLAN.PM_NONE)
+        if name is None and channel:
+            self.station.config(channel=channel)
+        self.losses = 0
+
+    def isconnected(self):
+        """Tell whether there is a way to the broker."""
+        return self.station.isconnected()
+
+    async def run(self, beat):
+        """Associate, and again whenever that is lost, after 1 s, 2 s … 5 min."""
+        pause_ms = 1000
+        while True:
+            beat()
+            if self._name is None or self.station.isconnected():
+                pause_ms = 1000
+                await sleep_ms(_WIFI_LOOK_MS)
+                continue
+            self.losses += 1
+            self._begin()
+            start = ticks_ms()
+            while not self.station.isconnected() and ticks_diff(ticks_ms(), start) < _WIFI_MS:
+                beat()
+                await sleep_ms(500)
+            if not self.station.isconnected():
+                await sleep_ms(pause_ms)
+                pause_ms = min(2 * pause_ms, _WIFI_PAUSE_MAX_MS)
+
+    def _begin(self):
+        try:
+            # Off and on: a second connect() on a live interface is an "internal error" (micropython #17661).
+            self.station.active(False)
+            self.station.active(True)
+            self.station.connect(self._name, self._password)
+        except OSError:
+            pass  # Tried again after the pause.
+
+
+def build_link(config, secrets, store, box, on_message, wifi):
+    """Return the `MqttLink` of a node. Raises ValueError or MqttError (a certificate that is none) where there can be
+    none."""
+    mqtt = config["mqtt"]
+    context = None
+    if mqtt.get("tls", True):
+        context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
+    topics = Topics(config["site"], config["node"], [group[0] for group in config["groups"]])
+    backoff = Backoff(config["node"], random_below, mqtt.get("window_s", 300))
+    return MqttLink(
+        mqtt["host"],
+        mqtt.get("port", 8883),
+        topics,
+        backoff,
+        box,
+        on_message,
+        context,
+        mqtt.get("server_name"),
+        wifi,
+        mqtt.get("keepalive_s", 300),
+        receive_max=_RECEIVE_MAX,
+        send_max=_SEND_MAX,
+        idle_ms=mqtt.get("idle_ms", 50),
+    )
+
+
+class TimeServers:
+    """The time servers of a node, asked one after the other; as `ClockKeeper` wants its ``client``.
+
+    ``addresses``: names or addresses, at most a few. A name is looked up once, which blocks as long as the DNS takes.
+    """
+
+    def __init__(self, addresses, wifi):
+        self._addresses = addresses
+        self._wifi = wifi
+        self._at = 0
+        self._client = None
+        self.wait_s = 0
+        self.tick = 0
+        self.day = 0
+        self.second = 0
+        self.ms = 0
+
+    async def query(self):
+        """Ask the server whose turn it is; True when the time is known. One that fails gives way to the next."""
+        if not self._wifi.isconnected():
+            self.wait_s = _SNTP_WAIT_S
+            return False
+        if self._client is None:
+            self._client = self._open(self._addresses[self._at])
+        client = self._client
+        is_known = client is not None and await client.query()
+        if is_known:
+            self.tick, self.day, self.second, self.ms = client.tick, client.day, client.second, client.ms
+            self.wait_s = client.wait_s
+            return True
+        self.wait_s = _SNTP_WAIT_S if client is None else client.wait_s
+        if len(self._addresses) > 1:
+            self._at = (self._at + 1) % len(self._addresses)
+            self._client = None
+        return False
+
+    def _open(self, name):
+        try:
+            found = socket.getaddrinfo(name, 123, socket.AF_INET, socket.SOCK_DGRAM)
+        except OSError:
+            return None
+        return SntpClient(found[0][-1], os.urandom, ticks_ms) if found else None
+
+
+class WaveTask:
+    """Carries the wave between the radio and the lamp that has neighbours (the first of the node)."""
+
+    def __init__(self, lamp, secrets, own_id, neighbours, store):
+        import espnow
+
+        self._lamp = lamp
+        self._wakeup = Wakeup()
+        radio = espnow.ESPNow()
+        self.wave = Wave(secrets.wave, own_id, [pair[0] for pair in neighbours], EspNowRadio(radio), store, StoreError)
+        self._message = Message()
+        # A frame wakes the task; without interrupts it is asked often enough for a walker.
+        self._wait_ms = _WAVE_MS if hasattr(radio, "irq") else 50
+        if hasattr(radio, "irq"):
+            radio.irq(self._on_frame)
+        lamp.intake.on_wave = self._send
+
+    def _on_frame(self, radio):
+        self._wakeup.set()
+
+    def _send(self, bubble):
+        self.wave.send(bubble.send_origin, bubble.send_sequence, bubble.send_hops, bubble.send_travelled, ticks_ms())
+
+    async def run(self, beat):
+        """Take what comes, for ever; for the supervisor."""
+        intake = self._lamp.intake
+        message = self._message
+        while True:
+            beat()
+            if not self.wave.is_started:
+                self.wave.start()
+            while self.wave.receive(message, ticks_ms()):
+                intake.message(message.sender, message.origin, message.sequence, message.hops, message.travelled)
+                self._lamp.kick()
+            self.wave.poll(ticks_ms())
+            await self._wakeup.wait_ms(self._wait_ms)
