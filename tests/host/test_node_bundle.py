@@ -38,6 +38,7 @@ from host_tools.node_launch import launch_outputs
 from host_tools.plan.site import load_site
 from host_tools.site_keys import KeysError, SiteKeys
 from sim.board.virtual_board import HEAP_BYTES, VirtualBoard
+from sim.journal_replay import replay_folder
 from tests.conftest import require_runtime
 
 VILLE = Path(__file__).parents[2] / "examples" / "ville"
@@ -280,7 +281,7 @@ def test_a_bundle_boots(node, fleet, keys, tmp_path):
     The board has twice the memory of an ESP32 here: this is about files. Whether the firmware fits is another test."""
     made = make_bundle(fleet, node, keys, DAY)
     chip = require_runtime("micropython32")
-    with VirtualBoard(tmp_path / "board", chip, 2 * HEAP_BYTES, rate=4, rom_files=made.firmware) as board:
+    with VirtualBoard(tmp_path / "board", chip, 2 * HEAP_BYTES, rate=10, rom_files=made.firmware) as board:
         board.install(made.own)
         board.start()
         # Nothing is written in the first 5 s; a node that is up then notes its boot.
@@ -294,6 +295,35 @@ def test_a_bundle_boots(node, fleet, keys, tmp_path):
         if node == "L001":
             duties = [event["duty"] for event in board.events if event["e"] == "pwm" and event["n"] == 25]
             assert duties[0] == 65535 and min(duties) > 32768
+
+
+@pytest.mark.soak
+def test_a_nodes_own_journal_is_decided_again(fleet, keys, tmp_path):
+    """The way from a pole to a desk has five hands: node, copy, layout, replay, core. So one bundle walks it whole, and
+    the desk decides what the node decided, under the very configuration and plan of the bundle."""
+    made = make_bundle(fleet, "L001", keys, DAY)
+    chip = require_runtime("micropython32")
+    with VirtualBoard(tmp_path / "board", chip, 2 * HEAP_BYTES, rate=100, rom_files=made.firmware) as board:
+        board.install(made.own)
+        board.start()
+        # The journal is written every 10 min.
+        until = board.street.now_s + 750
+        while board.street.now_s < until:
+            time.sleep(0.1)
+        board.power_cut()
+        files = board.files()
+    for path, data in files.items():
+        if path.startswith("/data/"):
+            file = tmp_path / "copy" / path[1:]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+    laid = tmp_path / "laid"
+    laid.mkdir()
+    for name, data in journal_files(tmp_path / "copy" / "data").items():
+        (laid / name).write_bytes(data)
+    outcomes = replay_folder(laid)
+    assert outcomes and outcomes[0].decisions > 0
+    assert all(not outcome.skipped and outcome.difference is None for outcome in outcomes)
 
 
 def test_what_was_copied_from_a_node_is_laid_out_for_a_replay(fleet, keys, bundle, tmp_path):
