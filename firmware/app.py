@@ -121,7 +121,7 @@ class App:
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
         if kept <= _FULL:
-            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 1)
+            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 0)
             settings.start_level_permille = light_of(settings, kept, burning_h)
         self.settings.append(settings)
         plan, plan_hash = self._plan(number)
@@ -271,8 +271,10 @@ class App:
         for lamp in self.lamps:
             supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:
-            if hasattr(lamp.dimmer, "run"):
-                supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(lamp.dimmer.run), 3600000)
+            for part in (lamp.dimmer, lamp.relay):
+                # Gear with a task of its own: DALI, and relays that are moved by pulses.
+                if hasattr(part, "run"):
+                    supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(part.run), 3600000)
         supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
         supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
         supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)

@@ -72,6 +72,4 @@ def is_saved(data, at: int) -> bool:
 
 def burning_h(data, at: int) -> int:
     """Return the hours that a lamp has burnt, out of what `save` wrote; 0 where it is something else."""
-    if data is None or len(data) < at + SIZE or not is_saved(data, at):
-        return 0
-    return get(data, at + 9) // 3600
+    return get(data, at + COUNTERS_SIZE + 9) // 3600 if is_saved(data, at) else 0

@@ -82,14 +82,16 @@ class Constants:
         if not values and not self._modules_in(module):
             return source.text
         lines = source.text.split("\n")
-        for node in tree.body:
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in values for a in node.names):
                 _blank(lines, node)
                 left = [a for a in node.names if (a.asname or a.name) not in values]
-                if left:
-                    names = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in left)
-                    lines[node.lineno - 1] = f"from {'.' * node.level}{node.module or ''} import {names}"
-            elif _constant_name(node) in values:
+                names = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in left)
+                # Within a function the line must not be missed; the compiler makes nothing of it.
+                rest = f"from {'.' * node.level}{node.module or ''} import {names}" if left else "pass"
+                lines[node.lineno - 1] = " " * node.col_offset + (rest if left or node.col_offset else "")
+        for node in tree.body:
+            if _constant_name(node) in values:
                 _blank(lines, node)
         return _replace(source, "\n".join(lines), values, self._modules_in(module))
 

@@ -73,6 +73,16 @@ def test_values_reach_where_they_are_used():
     assert space["f"]() == 86400
 
 
+def test_an_import_within_a_function_loses_its_constants_too():
+    """What is loaded late is imported within a function. So a constant there is a value as well, and what is left of the
+    import stays at its place."""
+    done = put_in(
+        a="ON = const(1)\ndef g(): pass\n",
+        b="def f():\n    from .a import ON, g\n    return g(ON)\ndef h():\n    from .a import ON\n    return ON\n",
+    )
+    assert done["b"] == "def f():\n    from .a import g\n    return g(1)\ndef h():\n    pass\n    return 1\n"
+
+
 def test_a_constant_may_be_imported_from_where_it_was_imported():
     """`clock` imports the quality from `inputs`, and others take it from `clock`: on the chip neither has it."""
     done = put_in(a="GOOD = const(2)\n", b="from .a import GOOD\n", c="from .b import GOOD as best\nx = best\n")
