@@ -8,7 +8,7 @@ import tokenize
 from collections.abc import Mapping
 
 from .naming import Names
-from .parts import Meaning, Own, Part, Parts, Standard, Taken, Whole, bundle_of, is_docstring
+from .parts import Meaning, Own, Part, Parts, Standard, Taken, Whole, is_docstring
 from .scopes import Scope, Use
 
 Line = tuple[str, tuple[str, int]]
@@ -112,7 +112,7 @@ class Merge:
             self._standard.setdefault(meaning, place)
             return self._own.of[meaning]
         assert isinstance(meaning, Own)
-        bundle = bundle_of(self._every.by_module[meaning.module].path)
+        bundle = self._every.by_module[meaning.module].bundle
         if bundle == self._path:
             return self._own.of[meaning]
         self._foreign.setdefault(bundle, {}).setdefault(meaning, place)
@@ -162,7 +162,7 @@ class Merge:
         if meaning.module not in self._included:
             # A driver that is not chosen, or what only CPython needs: the import must fail, and say of what.
             return f"from {meaning.module} import {meaning.name}{_as(meaning.name, local)}"
-        bundle = bundle_of(self._every.by_module[meaning.module].path)
+        bundle = self._every.by_module[meaning.module].bundle
         there = self._names[bundle].of[meaning]
         return f"from {_module(bundle)} import {there}{_as(there, local)}"
 
