@@ -28,12 +28,11 @@ class Names:
         stem = PurePosixPath(path).stem
         wanted: dict[str, list[tuple[int, Meaning, str]]] = {}
         for part in parts:
-            for name, meaning, alias in _meanings(part, every):
+            for name, meaning, suffix in _meanings(part, every):
                 # What comes first keeps its name: what stock MicroPython calls so, and what others call from outside.
                 rank = 0 if isinstance(meaning, Standard) else 1 if part.stem == stem else 2
-                wanted.setdefault(name, [])
-                if all(meaning != known for _, known, _ in wanted[name]) and meaning not in self.of:
-                    wanted[name].append((rank, meaning, alias))
+                if meaning not in self.of:
+                    wanted.setdefault(name, []).append((rank, meaning, suffix))
                     self.of[meaning] = name
         for name, claims in sorted(wanted.items()):
             claims.sort(key=lambda claim: claim[0])
