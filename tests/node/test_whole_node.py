@@ -12,7 +12,8 @@ import pytest
 
 from firmware.system.built_in_plan import BUILT_IN
 from host_tools.plan.encode import LampPlan, encode
-from tests.node.whole_node import SENSOR_PIN, Town, shows
+from tests.conftest import require_runtime
+from tests.node.whole_node import NODE, SENSOR_PIN, Town, shows
 from tests.runtimes import Runtime
 
 DIM = {"lamp": 0, "level_permille": 400, "duration_min": 10, "ramp_to_ms": 1000}
@@ -61,10 +62,10 @@ def test_a_node_lights_reports_and_obeys(town: Town, micropython_runtime: Runtim
     )
 
 
-def test_a_passer_is_lit_while_the_broker_is_dead(town: Town, micropython_runtime: Runtime):
-    """A server room floods at midnight. The street must not notice: presence lights as ever, and when the broker is back
-    the node is too."""
-    board = town.board(micropython_runtime, world=datetime(2026, 11, 24, 23))
+def test_a_passer_is_lit_while_the_broker_is_dead(town: Town):
+    """A server room floods at midnight. The street must not notice: presence lights as ever, and when the broker is
+    back the node is too."""
+    board = town.board(require_runtime("micropython32"), world=datetime(2026, 11, 24, 23))
     board.start()
     town.wait_for("status")
     town.give_time(board)
@@ -78,11 +79,11 @@ def test_a_passer_is_lit_while_the_broker_is_dead(town: Town, micropython_runtim
     assert town.wait_for("state", lambda twin: twin["state"] == "1", timeout_s=60)
 
 
-def test_power_cuts_by_the_dozen_lose_nothing(town: Town, micropython_runtime: Runtime):
-    """A contactor chatters, lightning strikes, dawn comes: power goes at any moment. So after each cut the lamp is lit at
-    once, and plan, configuration, keys and counters are what they were."""
-    board = town.board(micropython_runtime)
-    for moment_s in (0.05, 0.4, 1.1, 5.2, 5.6, 6.3, 7.1):
+def test_power_cuts_at_any_moment_lose_nothing(town: Town):
+    """A contactor chatters, lightning strikes, dawn comes: power goes at any moment. So after each cut the lamp is lit
+    at once, and plan, configuration, keys and counters are what they were."""
+    board = town.board(require_runtime("micropython32"))
+    for moment_s in (0.05, 1.1, 5.3, 6.3):
         mark = len(board.events)
         board.start()
         assert board.wait_for(lambda event: event["e"] == "pwm", since=mark)["duty"] == 65535
@@ -92,4 +93,4 @@ def test_power_cuts_by_the_dozen_lose_nothing(town: Town, micropython_runtime: R
         assert not [event for event in board.events[mark:] if event["e"] in ("reset", "crash")]
     board.start()
     status = town.wait_for("status", lambda twin: twin["boots"] > 1, timeout_s=60)
-    assert status["plan_tag"] == hashlib.sha256(town.site.plan_bytes("L001")).digest()[0] & 15
+    assert status["plan_tag"] == hashlib.sha256(town.site.plan_bytes(NODE)).digest()[0] & 15
