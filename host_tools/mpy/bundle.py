@@ -11,6 +11,7 @@ Only what `firmware/app.py` reaches goes in, and of the drivers those that are c
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -91,8 +92,10 @@ def _with_values(constants: Constants, source: Source) -> str:
     values = constants.values_in(source, with_private=True)
     for scope in Scopes(source.path, source.text).scopes[1:]:
         for name, nodes in scope.bound.items():
-            if name in values:
-                line = getattr(nodes[0], "lineno", scope.line)
+            # Imported in a function it is the constant itself.
+            others = [node for node in nodes if not isinstance(node, ast.alias)]
+            if name in values and others:
+                line = getattr(others[0], "lineno", scope.line)
                 raise BundleError(
                     f"{source.path}:{line}: {name} is a constant of {values[name]}, and {scope.kind} {scope.name} has a "
                     f"{name} of its own: rename that one"

@@ -79,6 +79,16 @@ def test_a_constant_may_be_imported_from_where_it_was_imported():
     assert done == {"a": "\n", "b": "\n", "c": "\nx = 2\n"}
 
 
+def test_a_constant_may_be_imported_in_a_function():
+    """A driver's constants are imported where the driver is built; left there, the import would ask the chip for a name
+    that no file has any more."""
+    done = put_in(
+        a="N = const(7)\ndef f(): return 1\n",
+        b="def g():\n    from .a import N, f\n    return f() + N\ndef h():\n    from .a import N\n    return N\n",
+    )
+    assert done["b"] == "def g():\n    from .a import f\n    return f() + 7\ndef h():\n    pass\n    return 7\n"
+
+
 def test_an_attribute_of_the_same_name_is_no_constant():
     """`self.LIT` and `f(LIT=1)` name other things; to replace them would be a fault that only the chip shows."""
     done = put_in(a="LIT = const(7)\ndef f(self): return self.LIT + g(LIT=LIT)\n")
