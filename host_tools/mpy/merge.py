@@ -1,4 +1,4 @@
-"""One text out of the modules of a bundle: names are replaced, imports among them vanish, each line keeps its origin."""
+"""One text out of the modules of a bundle: names are replaced, imports among them vanish, lines keep their origin."""
 
 from __future__ import annotations
 

@@ -100,7 +100,8 @@ def test_a_constant_reached_through_its_module_is_a_value_too():
     and calls are not."""
     done = put_in(
         a="LAMP = const(3)\ndef f(): return 1\n",
-        b="from . import a as faults\nfrom . import a\ndef g(x): return faults.LAMP + a.f() + x.a.LAMP + f(a.LAMP, LAMP=2)\n",
+        b="from . import a as faults\nfrom . import a\n"
+        "def g(x): return faults.LAMP + a.f() + x.a.LAMP + f(a.LAMP, LAMP=2)\n",
     )
     assert done["b"].split("\n")[2] == "def g(x): return 3 + a.f() + x.a.LAMP + f(3, LAMP=2)"
 

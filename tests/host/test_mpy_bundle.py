@@ -37,11 +37,6 @@ def control(app: str, **texts: str) -> str:
 
 
 @cache
-def firmware(drivers: tuple[str, ...] | None = None) -> Bundle:
-    return bundle(sources(ROOT), drivers)
-
-
-@cache
 def core_for_tests() -> Bundle:
     """Return the control core in a bundle, with the mains of the tests that play lamps on it."""
     files = sources(ROOT)
@@ -123,7 +118,7 @@ def statements(tree: ast.AST) -> list[ast.stmt]:
 
 
 def test_scopes_are_those_of_the_compiler():
-    """Whether a name is local is the compiler's decision; whoever renames by another rule breaks a function silently."""
+    """Whether a name is local is the compiler's decision; whoever renames by another rule breaks functions silently."""
     for path, source in sources(ROOT).items():
         ours: dict[int, set[str]] = {}
         scopes = Scopes(path, source.text)
@@ -219,7 +214,7 @@ def test_a_module_used_by_its_names_is_its_names():
 
 
 def test_attributes_and_names_of_arguments_stay():
-    """`x.f` and `h(f=1)` name other things than the function `f`; to rename them is a fault that only the chip shows."""
+    """`x.f` and `h(f=1)` name other things than the function `f`; renamed, they are a fault that only the chip shows."""
     text = control(
         "from .control.b import g\nfrom .control.a import f\ndef run(): return f, g\n",
         a="def f(): return 1\n",
@@ -263,7 +258,7 @@ def test_packages_that_need_each_other_become_one():
 def test_only_what_is_reached_and_chosen_goes_in():
     """A driver that no node of the street has is flash and heap for nothing; but its name must still say what is not
     there."""
-    made = firmware(("dimmer_pwm",))
+    made = bundle(sources(ROOT), ["dimmer_pwm"])
     text = made.files["firmware/drivers/__init__.py"].text
     assert "class PwmDimmer" in text and "class Bh1750" not in text
     assert "firmware/drivers/bh1750.py" in made.left_out
@@ -271,7 +266,7 @@ def test_only_what_is_reached_and_chosen_goes_in():
     assert "from firmware.drivers import PwmDimmer\n" in app
     assert "from firmware.drivers.bh1750 import Bh1750\n" in app  # an ImportError with that name
     assert "firmware/main.py" in made.files and made.files["firmware/main.py"] == sources(ROOT)["firmware/main.py"]
-    assert "class Bh1750" in firmware().files["firmware/drivers/__init__.py"].text
+    assert "class Bh1750" in everything().files["firmware/drivers/__init__.py"].text
 
 
 def test_what_only_cpython_needs_stays_out():
@@ -346,7 +341,7 @@ def test_what_the_launcher_calls_keeps_its_name():
 
 def test_an_unknown_driver_is_named():
     """A misspelt driver must not become a node without that driver."""
-    with pytest.raises(BundleError, match="bh1570: no driver of the catalogue; known are .*bh1750"):
+    with pytest.raises(BundleError, match=r"bh1570: no driver of the catalogue; known are .*bh1750"):
         joined(["bh1570"], app=APP)
 
 
@@ -357,9 +352,10 @@ def test_a_traceback_is_read_in_terms_of_the_source(micropython_runtime, tmp_pat
     """An installer sends what a pole has kept; whoever reads it has the source before him, not the bundle."""
     made = joined(
         app='"""Words."""\nfrom .control.a import f\n\n\ndef run():\n    """Run."""\n    return f()\n',
-        control__a='"""A."""\n\nfrom .b import _get as get\n\n\ndef _get():\n    # nothing\n    return get(\n        1)\n\n\n'
-        "def f():\n    return _get()\n",
-        control__b='"""B."""\nZERO = const(0)\n\n\ndef _get(x):\n    """Words\n    and words."""\n\n    return x // ZERO\n',
+        control__a='"""A."""\n\nfrom .b import _get as get\n\n\ndef _get():\n    # nothing\n    return get(\n        1)\n'
+        "\n\ndef f():\n    return _get()\n",
+        control__b='"""B."""\nZERO = const(0)\n\n\ndef _get(x):\n    """Words\n    and words."""\n\n'
+        "    return x // ZERO\n",
     )
     write_compiled(tmp_path, made.files)
     starter = tmp_path / "main.py"
