@@ -214,7 +214,7 @@ def test_a_module_used_by_its_names_is_its_names():
 
 
 def test_attributes_and_names_of_arguments_stay():
-    """`x.f` and `h(f=1)` name other things than the function `f`; renamed, they are a fault that only the chip shows."""
+    """`x.f` and `h(f=1)` name other things than the function `f`; renamed, they are a fault that the chip shows."""
     text = control(
         "from .control.b import g\nfrom .control.a import f\ndef run(): return f, g\n",
         a="def f(): return 1\n",
@@ -352,8 +352,8 @@ def test_a_traceback_is_read_in_terms_of_the_source(micropython_runtime, tmp_pat
     """An installer sends what a pole has kept; whoever reads it has the source before him, not the bundle."""
     made = joined(
         app='"""Words."""\nfrom .control.a import f\n\n\ndef run():\n    """Run."""\n    return f()\n',
-        control__a='"""A."""\n\nfrom .b import _get as get\n\n\ndef _get():\n    # nothing\n    return get(\n        1)\n'
-        "\n\ndef f():\n    return _get()\n",
+        control__a='"""A."""\n\nfrom .b import _get as get\n\n\ndef _get():\n    # nothing\n    return get(\n'
+        "        1)\n\n\ndef f():\n    return _get()\n",
         control__b='"""B."""\nZERO = const(0)\n\n\ndef _get(x):\n    """Words\n    and words."""\n\n'
         "    return x // ZERO\n",
     )
