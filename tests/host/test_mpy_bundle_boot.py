@@ -59,7 +59,7 @@ def flash_files(folder: Path) -> dict[str, bytes]:
 def booted(folder: Path, runtime, form: str) -> tuple[list[int], Event]:
     """Boot to a lamp under control; return the levels written to its pin, and the heap a second later."""
     folder.mkdir()
-    # What goes to a node must fit a node. The other forms are only measured, and have room for that; so has a runtime of
+    # What goes to a node must fit a node. The other forms are measured only, with room for that; so is a runtime of
     # 64 bits, where the same objects take twice the bytes.
     is_bound = form == "bundles" and runtime.small_int_bits < 32
     heap_bytes = HEAP_BYTES if is_bound else 2 * HEAP_BYTES
