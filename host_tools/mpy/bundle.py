@@ -2,17 +2,20 @@
 
 On the node each module costs 150 to 300 bytes of heap (the module, its globals, every name it imports), and each .mpy
 holds its names again. So the modules of a package are joined: ``firmware/control/__init__.py``, likewise drivers, links
-and system; what lies in firmware/ itself becomes ``firmware/app.py``. The launcher stays as it is and imports
-``firmware.app``. Constants are put in by value first, names that clash get the name of their module, imports within a
-package vanish. Packages that need each other at their import become one bundle (``Bundle.joined`` says so). What cannot be joined without a doubt is refused: `BundleError` has file, line and remedy.
+and system; what lies in firmware/ itself becomes ``firmware/app.py``. Packages that need each other at their import
+become one bundle (``Bundle.joined`` says so). The launcher stays as it is and imports ``firmware.app``. Constants are
+put in by value first, names that clash get the name of their module, imports within a package vanish. What cannot be
+joined without a doubt is refused: `BundleError` has file, line and remedy.
 
 Only what `firmware/app.py` reaches goes in, and of the drivers those that are chosen.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import PurePosixPath
 
 from host_tools import catalogue
@@ -91,11 +94,13 @@ def _with_values(constants: Constants, source: Source) -> str:
     values = constants.values_in(source, with_private=True)
     for scope in Scopes(source.path, source.text).scopes[1:]:
         for name, nodes in scope.bound.items():
-            if name in values:
-                line = getattr(nodes[0], "lineno", scope.line)
+            # Imported in a function it is the constant itself.
+            others = [node for node in nodes if not isinstance(node, ast.alias)]
+            if name in values and others:
+                line = getattr(others[0], "lineno", scope.line)
                 raise BundleError(
-                    f"{source.path}:{line}: {name} is a constant of {values[name]}, and {scope.kind} {scope.name} has a "
-                    f"{name} of its own: rename that one"
+                    f"{source.path}:{line}: {name} is a constant of {values[name]}, and {scope.kind} {scope.name} has "
+                    f"a {name} of its own: rename that one"
                 )
     return constants.put_in(source, with_private=True)
 
@@ -186,7 +191,7 @@ def _sorted(needs: Mapping[str, Mapping[str, str]]) -> list[str]:
             return
         if key in path:
             circle = [*path[path.index(key) :], key]
-            steps = "; ".join(needs[one][other] for one, other in zip(circle, circle[1:], strict=False))
+            steps = "; ".join(needs[one][other] for one, other in pairwise(circle))
             raise BundleError(f"a circle of imports: {steps}. Import one of them in the function that uses it")
         path.append(key)
         for need in sorted(needs[key]):

@@ -1,4 +1,4 @@
-"""One text out of the modules of a bundle: names are replaced, imports among them vanish, each line keeps its origin."""
+"""One text out of the modules of a bundle: names are replaced, imports among them vanish, lines keep their origin."""
 
 from __future__ import annotations
 
@@ -100,9 +100,7 @@ class Merge:
         meaning = self._every.meaning(part, use.name)
         text = self._own.of.get(meaning)
         if text != use.name:
-            raise part.refusal(
-                use.line, f"{use.name} becomes {text} and is set in class {use.at.name} too: rename one"
-            )
+            raise part.refusal(use.line, f"{use.name} becomes {text} and is set in class {use.at.name} too: rename one")
 
     def _refuse_capture(self, part: Part, use: Use, was: str, text: str, gone: set[tuple[int, str]]) -> None:
         for scope in use.at.chain():

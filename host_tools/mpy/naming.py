@@ -1,8 +1,8 @@
 """What each name is called in its bundle: as in its module where no other has that name, else with its module's name.
 
 A name also gives way where a function that uses it has a local one of that spelling: `keys.tag` in a function with a
-variable `tag`. The names of MicroPython's modules, and of the builtins that any module of the bundle uses, are never given to
-something else: a module that has a `min` of its own must not change what `min` means to its neighbours.
+variable `tag`. The names of MicroPython's modules, and of the builtins that any module of the bundle uses, are never
+given to something else: a module with a `min` of its own must not change what `min` means to its neighbours.
 """
 
 from __future__ import annotations
@@ -93,9 +93,7 @@ def _meanings(part: Part, every: Parts) -> Iterable[tuple[str, Meaning, str]]:
     """Yield the names that a part brings to its bundle's level: (name, meaning, suffix where it clashes)."""
     for name in sorted(part.scopes.module.bound):
         meaning = every.meaning(part, name)
-        if isinstance(meaning, Own) and meaning.module == part.module:
-            yield name, meaning, part.stem
-        elif isinstance(meaning, Standard):
+        if isinstance(meaning, Standard) or (isinstance(meaning, Own) and meaning.module == part.module):
             yield name, meaning, part.stem
     for use in part.scopes.uses:
         known = every.of_use(part, use)
