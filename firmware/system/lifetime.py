@@ -16,8 +16,9 @@ from firmware.control.faults import Faults
 _FORMAT = const(1)
 _HEAD = const(13)
 _MJ_PER_WH = const(3600000)
-# Five remainders below the Wh stand before the counters.
-_LAMP_S_AT = 4 * (5 + LAMP_S)
+# Five remainders below the Wh stand before ``NightCounters.live``.
+LIVE_AT = const(20)
+_LAMP_S_AT = LIVE_AT + 4 * LAMP_S
 SIZE = COUNTERS_SIZE + _HEAD + FAULTS_SIZE
 
 
