@@ -236,6 +236,9 @@ def test_relays_are_closed_by_the_launcher(fleet):
             ((kind, pin, inverted, _, _, level),) = launch_outputs(tree)
             value = (level > 0) != (inverted > 0)
             assert (kind, pin, value) == (2, 26, is_active_high == is_on_active)
+    # A steady level would burn a latching relay's coil.
+    latch = {"name": "relay_latching", "pins": [26, 27]}
+    assert launch_outputs({"lamps": [{"dimmer": {"name": "dali"}, "relay": latch, "start": 1000}]}) == []
 
 
 def test_a_delivered_node_is_closed_and_a_bench_is_open(fleet, keys, bundle):
