@@ -126,6 +126,8 @@ class App:
         self.settings.append(settings)
         plan, plan_hash = self._plan(number)
         controller = Controller(settings, plan)
+        # Before any input: a counter that has begun takes nothing back.
+        lifetime.restore(controller, self.store.read("counters%d" % number), 0)
         intake = Intake(controller, Seen(), Now(), self.journal, ticks_ms, number)
         intake.start_run(self._config_hash, plan_hash, VERSION, settings.start_level_permille)
         return Lamp(intake, dimmer, relay, ticks_ms, self.boot_log.keep_level)
