@@ -10,6 +10,10 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * a board has passed its deadline and has not yet noticed;
 * no board is on.
 
+With `slack_us` it may pass beyond the earliest deadline by so much: boards whose deadlines lie close together then run
+side by side, each up to that late in its own virtual time. A street of many boards is otherwise as slow as one board
+after the other. What is late is measured as late by the board itself, for its ticks are the same clock.
+
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
 
@@ -92,6 +96,7 @@ class Conductor:
         world_s: int = 0,
         start_s: int = 0,
         answer_us: int = ANSWER_US,
+        slack_us: int = 0,
     ) -> None:
         if not 1 <= rate <= 1000:
             raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")
@@ -101,6 +106,7 @@ class Conductor:
         self._shared = Words(self._memory, 0, _CLOCK)
         self._lock = threading.Lock()
         self._rate_wanted = rate
+        self.slack_us = slack_us
         self._v_us = start_s * 1_000_000
         self._r_us = monotonic_us()
         self._rate = SLOW_RATE
@@ -146,6 +152,13 @@ class Conductor:
             return base + min(since, LIMIT_MAX_US)  # of a board that jumps all the time, a moment among its last ones
         with self._lock:
             return self._v_us + min((monotonic_us() - self._r_us) * self._rate, self._limit)
+
+    def skip(self, us: int) -> None:
+        """Let time pass at once; for a street without current, where nobody waits for anything."""
+        if any(slot[_SLOT["state"] // 4] for slot in self._slots()):
+            raise ValueError("a board is on: it would be late")
+        with self._lock:
+            self._v_us += us
 
     def stop(self) -> None:
         """End the thread. The file stays."""
@@ -200,6 +213,7 @@ class Conductor:
             ms30 = self._v_us // 1000 % RING
             for deadline in deadlines:
                 left_us = min(left_us, diff30(deadline, ms30) * 1000 - self._v_us % 1000)
+            left_us = min(left_us + self.slack_us, LIMIT_MAX_US)
             if left_us > 0:
                 self._rate, self._limit = self._rate_wanted, left_us
         self._write_fields()
