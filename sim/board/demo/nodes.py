@@ -11,6 +11,7 @@ import json
 import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,11 @@ from sim.board.virtual_board import Event, Runtime, Street, VirtualBoard
 
 from .script import Script
 
-HEAP_BYTES = 190 * 1024
+HEAP_BYTES = 220 * 1024
 """The aim is 110 KiB, what a classic ESP32 leaves; the firmware does not fit into that yet with TLS."""
+
+WIDE_HEAP_BYTES = 2 * HEAP_BYTES
+"""The same for an interpreter whose words have 64 bits: its objects are twice as large."""
 
 START_S = 120.0
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -34,17 +38,35 @@ _JOURNAL = "/data/journal/"
 _TICK_MS = 600_000
 
 
+@dataclass(frozen=True)
+class Interpreter:
+    """A MicroPython to run boards on; ``is_wide``: its words have 64 bits."""
+
+    title: str
+    runtime: Runtime
+    is_wide: bool
+
+    @property
+    def heap_bytes(self) -> int:
+        """The heap of a board on it."""
+        return WIDE_HEAP_BYTES if self.is_wide else HEAP_BYTES
+
+
 class Node:
     """One node: its board, what was installed on it, and what its last start said."""
 
-    def __init__(self, name: str, street: Street, runtime: Runtime, files: dict[str, bytes], wifi: dict[str, Any]):
+    def __init__(
+        self, name: str, street: Street, interpreter: Interpreter, files: dict[str, bytes], wifi: dict[str, Any]
+    ) -> None:
         self.name = name
-        self.runtime = runtime
+        self.interpreter = interpreter
         self.config = b""
         self.plan = b""
         rom = {path.removeprefix(_LIBRARY): data for path, data in files.items() if path.startswith(_LIBRARY)}
         flash = {path: data for path, data in files.items() if not path.startswith(_LIBRARY)}
-        self.board: VirtualBoard = street.board(name, runtime, heap_bytes=HEAP_BYTES, rom_files=rom, wifi=wifi)
+        self.board: VirtualBoard = street.board(
+            name, interpreter.runtime, heap_bytes=interpreter.heap_bytes, rom_files=rom, wifi=wifi
+        )
         self.board.install(flash)
         self.starts = 0
 
@@ -63,7 +85,7 @@ class Nodes:
         fleet: Fleet,
         keys: SiteKeys,
         street: Street,
-        runtimes: list[Runtime],
+        interpreters: list[Interpreter],
         broker_port: int,
         begin_ms: int,
         idle_ms: int,
@@ -85,7 +107,7 @@ class Nodes:
             config["mqtt"] |= {"port": broker_port, "idle_ms": idle_ms}
             data = json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
             files["data/store/config.0"] = _stored("config", data)
-            node = Node(name, street, runtimes[number % len(runtimes)], files, wifi)
+            node = Node(name, street, interpreters[number % len(interpreters)], files, wifi)
             node.config = data
             node.plan = script.site.plan_bytes(name)
             self.nodes.append(node)
