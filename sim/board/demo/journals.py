@@ -93,9 +93,7 @@ def decided(folder: Path, script: Script) -> list[tuple[int, int, int, int, int]
 
 
 def _noon_ms(run: Recorded, tick: int, noon_s: int) -> int:
-    clocks = [
-        (at, values) for at, kind, values in run.records if kind == INPUT_CLOCK and values[0] != CLOCK_UNKNOWN
-    ]
+    clocks = [(at, values) for at, kind, values in run.records if kind == INPUT_CLOCK and values[0] != CLOCK_UNKNOWN]
     if not clocks:
         return 0
     at, (_, day, second, ms) = next(

@@ -46,7 +46,10 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
          f"{escape(results['replay']['verdict'])}</b>"),
     )  # fmt: skip
     facts = [
-        ("nodes", f"{len(results['lamps'])}, on {escape('; '.join(sorted({r['interpreter'] for r in results['lamps']})))}"),
+        (
+            "nodes",
+            f"{len(results['lamps'])}, on {escape('; '.join(sorted({r['interpreter'] for r in results['lamps']})))}",
+        ),
         ("broker", escape(results["broker"])),
         ("passers", str(results["passers"])),
         ("messages", f"{messages}: " + ", ".join(f"{count} {name}" for name, count in results["messages"].items())),
@@ -92,10 +95,19 @@ def _table(results: Mapping[str, Any]) -> str:
     heads = ["node", "node's reports, Wh", "simulator, Wh", "difference", *(f"{one}, Wh" for one in BASELINES.values()),
              "decisions", "of the simulator", "links", "starts"]  # fmt: skip
     rows = "".join(
-        _row([row["node"], wh(energy["estimated_wh"]), f"{row['simulator_wh']:.1f}",
-              percent(deviation(energy["estimated_wh"], row["simulator_wh"])),
-              *(wh(energy[name]) for name in BASELINES), row["decisions"], row["simulator_decisions"], row["onlines"],
-              row["starts"]])  # fmt: skip
+        _row(
+            [
+                row["node"],
+                wh(energy["estimated_wh"]),
+                f"{row['simulator_wh']:.1f}",
+                percent(deviation(energy["estimated_wh"], row["simulator_wh"])),
+                *(wh(energy[name]) for name in BASELINES),
+                row["decisions"],
+                row["simulator_decisions"],
+                row["onlines"],
+                row["starts"],
+            ]
+        )  # fmt: skip
         for row in results["lamps"]
         for energy in (row["node_energy"],)
     )
@@ -139,5 +151,7 @@ def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
     y = len(levels) * (_ROW + _GAP) + 14
     for hour in range(start // 3_600_000 + 1, end // 3_600_000 + 1):
         # The scenario's clock begins at local noon; the demo's night has no change of hour.
-        parts.append(f'<text x="{x(hour * 3_600_000)}" y="{y}" fill="#a7b0c4" font-size="11">{(12 + hour) % 24}h</text>')
+        parts.append(
+            f'<text x="{x(hour * 3_600_000)}" y="{y}" fill="#a7b0c4" font-size="11">{(12 + hour) % 24}h</text>'
+        )
     return "".join(parts) + "</svg>"

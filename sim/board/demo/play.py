@@ -63,9 +63,7 @@ def _known_runtimes() -> tuple[list[Interpreter], list[str]]:
     from tests.runtimes import Runtime, known_runtimes
 
     known = known_runtimes().values()
-    found = [
-        Interpreter(one.description, one, one.small_int_bits > 32) for one in known if isinstance(one, Runtime)
-    ]
+    found = [Interpreter(one.description, one, one.small_int_bits > 32) for one in known if isinstance(one, Runtime)]
     return found, [one.description for one in known if not isinstance(one, Runtime)]
 
 

@@ -135,7 +135,9 @@ def make_script(site: Site, loaded: Loaded, count: int | None = None, seed: int 
     street = loaded.scenario.street
     place = loaded.scenario.place
     if len(names) != street.luminaires:
-        raise ScriptError(f"{site.path.name} has {len(names)} lamps, {loaded.file.name} {street.luminaires}: make equal")
+        raise ScriptError(
+            f"{site.path.name} has {len(names)} lamps, {loaded.file.name} {street.luminaires}: make equal"
+        )
     first = site.lamp_config(names[0])
     if first["place"] != [place.latitude, place.longitude] or first["zone"] != list(loaded.zone):
         raise ScriptError(f"{site.path.name} and {loaded.file.name} name two places or zones: make them equal")

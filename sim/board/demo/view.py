@@ -103,7 +103,9 @@ class LiveView:
         self._due = time.monotonic() + _REDRAW_S
         now_ms = night.now_ms
         heard = sum(night.listener.counts.values())
-        title = f"{clock_of(night, now_ms)}  ×{self._rate.at(now_ms):.0f}  {heard} messages through {night.broker.title}"
+        title = (
+            f"{clock_of(night, now_ms)}  ×{self._rate.at(now_ms):.0f}  {heard} messages through {night.broker.title}"
+        )
         self._live.update(Group(table(night.shown(), title, ""), *night.notes[-4:]), refresh=True)
 
 
