@@ -24,7 +24,6 @@ from firmware.drivers.contract import DriverError
 from firmware.links.actions import RESET_SERVICE, Actions
 from firmware.links.actions import SILENCE_MS as ACTIONS_SILENCE_MS
 from firmware.links.commands import CommandGate
-from firmware.links.mqtt_packets import MqttError
 from firmware.links.outbox import Outbox
 from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
 from firmware.links.reports import Reports
@@ -93,6 +92,7 @@ class App:
         data = None
         wiring = devices.Wiring(config["buses"])
         pieces = Pieces()
+        gc.collect()
         for number, lamp in enumerate(config["lamps"]):
             self.stages.append(PlanStage(self.store, number, pieces))
             self.lamps.append(self._lamp(number, lamp, wiring))
@@ -121,7 +121,7 @@ class App:
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
         if kept <= _FULL:
-            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 1)
+            burning_h = lifetime.burning_h(self.store.read("counters%d" % number), 0)
             settings.start_level_permille = light_of(settings, kept, burning_h)
         self.settings.append(settings)
         plan, plan_hash = self._plan(number)
@@ -235,6 +235,7 @@ class App:
             return
         from firmware import uplink
 
+        gc.collect()
         try:
             wifi = config.get("wifi") or {}
             channel = (config["wave"] or {}).get("channel", 0)
@@ -247,13 +248,8 @@ class App:
             self.trouble(error)
         if config["clock"].get("sntp"):
             self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
-        try:
-            if config["mqtt"]:
-                self.link = uplink.build_link(
-                    config, secrets, self.store, self.box, self.actions.on_message, self.wifi
-                )
-        except (OSError, ValueError, TypeError, MqttError) as error:
-            self.trouble(error)
+        if config["mqtt"]:
+            self.link = uplink.Uplink(config, self.store, self.box, self.actions.on_message, self.wifi)
 
     def _reset(self, mode):
         """End the application, as a command says."""
@@ -271,8 +267,10 @@ class App:
         for lamp in self.lamps:
             supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:
-            if hasattr(lamp.dimmer, "run"):
-                supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(lamp.dimmer.run), 3600000)
+            for part in (lamp.dimmer, lamp.relay):
+                # Gear with a task of its own: DALI, and relays that are moved by pulses.
+                if hasattr(part, "run"):
+                    supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(part.run), 3600000)
         supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
         supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
         supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)
@@ -285,7 +283,7 @@ class App:
             supervisor.add("wifi", self.wifi.run, uplink.SILENCE_MS)
         if self.link is not None:
             # A back-off is 15 min at most, and the link is the last that may reset a lamp.
-            supervisor.add("link", _without_beat(self.link.run), 3600000)
+            supervisor.add("link", self.link.run, uplink.LINK_SILENCE_MS)
         gc.collect()
         await supervisor.run()
 

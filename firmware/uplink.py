@@ -4,6 +4,7 @@ The lamp needs none of them. What cannot be built here (no secrets, a damaged ce
 is noted and left out; what fails later is tried again for ever, each at its own measured pace.
 """
 
+import gc
 import json
 import os
 import socket
@@ -16,6 +17,7 @@ from firmware.control.ticks import ticks_diff
 from firmware.drivers.espnow_radio import EspNowRadio
 from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
+from firmware.links.mqtt_packets import MqttError
 from firmware.links.timing import sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
@@ -26,10 +28,13 @@ from firmware.system.wakeup import Wakeup
 
 SILENCE_MS = const(300000)
 WAVE_SILENCE_MS = const(20000)
+# A back-off is 15 min at most; the link is the last that may reset a node whose lamp burns.
+LINK_SILENCE_MS = const(3600000)
 # How long an association may take before it is begun anew, and the longest pause before that.
 _WIFI_MS = const(30000)
 _WIFI_LOOK_MS = const(5000)
 _WIFI_PAUSE_MAX_MS = const(300000)
+_AGAIN_MS = const(300000)
 _WAVE_MS = const(5000)
 _SNTP_WAIT_S = const(30)
 _RECEIVE_MAX = const(1536)
@@ -108,30 +113,61 @@ class WiFi:
             pass  # Tried again after the pause.
 
 
-def build_link(config, secrets, store, box, on_message, wifi):
-    """Return the `MqttLink` of a node. Raises ValueError or MqttError (a certificate that is none) where there can be
-    none."""
-    mqtt = config["mqtt"]
-    context = None
-    if mqtt.get("tls", True):
-        context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
-    topics = Topics(config["site"], config["node"], [group[0] for group in config["groups"]])
-    backoff = Backoff(config["node"], random_below, mqtt.get("window_s", 300))
-    return MqttLink(
-        mqtt["host"],
-        mqtt.get("port", 8883),
-        topics,
-        backoff,
-        box,
-        on_message,
-        context,
-        mqtt.get("server_name"),
-        wifi,
-        mqtt.get("keepalive_s", 300),
-        receive_max=_RECEIVE_MAX,
-        send_max=_SEND_MAX,
-        idle_ms=mqtt.get("idle_ms", 50),
-    )
+class Uplink:
+    """Builds the session with the broker and keeps it; for the supervisor.
+
+    Certificates that are none, or no room for TLS, are no reason to start the node anew: the lamp goes on, ``what`` says
+    why there is no link, and it is tried again every 5 min.
+    """
+
+    def __init__(self, config, store, box, on_message, wifi):
+        self._mqtt = config["mqtt"]
+        self._topics = Topics(config["site"], config["node"], [group[0] for group in config["groups"]])
+        self._store = store
+        self._box = box
+        self._on_message = on_message
+        self._wifi = wifi
+        self.link = None
+        self.what = ""
+
+    async def run(self, beat):
+        """Keep a session, for ever."""
+        while True:
+            beat()
+            gc.collect()
+            try:
+                self.link = self._build()
+                self.what = ""
+                await self.link.run()
+            except (MqttError, ValueError, TypeError, MemoryError) as error:
+                self.link = None
+                self.what = repr(error)
+            for _ in range(_AGAIN_MS // 10000):
+                beat()
+                await sleep_ms(10000)
+
+    def _build(self):
+        mqtt = self._mqtt
+        context = None
+        if mqtt.get("tls", True):
+            store = self._store
+            context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
+        backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))
+        return MqttLink(
+            mqtt["host"],
+            mqtt.get("port", 8883),
+            self._topics,
+            backoff,
+            self._box,
+            self._on_message,
+            context,
+            mqtt.get("server_name"),
+            self._wifi,
+            mqtt.get("keepalive_s", 300),
+            receive_max=_RECEIVE_MAX,
+            send_max=_SEND_MAX,
+            idle_ms=mqtt.get("idle_ms", 50),
+        )
 
 
 class TimeServers:

@@ -132,9 +132,9 @@ def _open_bus(name, options):
     if name[:4] == "dali":
         import esp32
 
-        from firmware.drivers.dali_master import DaliMaster
+        from firmware.drivers.dali_master import RMT_CLOCK_DIV, DaliMaster
 
-        rmt = esp32.RMT(0, pin=machine.Pin(options["tx"]), clock_div=80)
+        rmt = esp32.RMT(0, pin=machine.Pin(options["tx"]), clock_div=RMT_CLOCK_DIV, idle_level=0)
         return DaliMaster(rmt, machine.Pin(options["rx"], machine.Pin.IN))
     raise WiringError(name, "no such kind of bus: i2c, uart or dali")
 
@@ -149,9 +149,12 @@ def _dimmer(wiring, name, device, options, safe_permille):
 
         return VoltageDimmer(machine.Pin(device["pin"]), safe_permille, **options)
     if name == "dali":
+        from firmware.control.dimming_curve import CURVE_LOGARITHMIC, arc_power_level
         from firmware.drivers.dali_dimmer import DaliDimmer
 
-        return DaliDimmer(wiring.bus(device["bus"]), safe_permille, **options)
+        # The curve that all gear has when it leaves its factory (IEC 62386-102).
+        arc_of = lambda permille: arc_power_level(permille, CURVE_LOGARITHMIC)  # noqa: E731
+        return DaliDimmer(wiring.bus(device["bus"]), safe_permille, arc_of=arc_of, **options)
     return None
 
 
@@ -160,6 +163,10 @@ def _relay(wiring, name, device, options, extra):
         from firmware.drivers.relay import Relay
 
         return Relay(machine.Pin(device["pin"]), True, **options)
+    if name == "relay_latching":
+        from firmware.drivers.relay import LatchingRelay
+
+        return LatchingRelay(machine.Pin(device["pins"][0]), machine.Pin(device["pins"][1]), True, **options)
     return None
 
 

@@ -23,11 +23,15 @@ DIMMER, RELAY, SENSOR, CLOCK_CHIP = "dimmer", "relay", "sensor", "clock_chip"
 
 @dataclass(frozen=True)
 class Wired:
-    """``role``: where it may stand. ``at``: "pin", "pins", or the kind of its bus. ``uses``: of its pins, in order."""
+    """``role``: where it may stand. ``at``: "pin", "pins", or the kind of its bus. ``uses``: of its pins, in order.
+
+    ``counts``: how many pins it may be given, where that is not one.
+    """
 
     role: str
     at: str
     uses: tuple[str, ...] = ()
+    counts: tuple[int, ...] = (1,)
 
 
 WIRED = {
@@ -35,6 +39,8 @@ WIRED = {
     "dimmer_0_10v": Wired(DIMMER, "pin", (chip_pins.OUTPUT,)),
     "dali": Wired(DIMMER, "dali"),
     "relay": Wired(RELAY, "pin", (chip_pins.OUTPUT,)),
+    # The coil that closes, the coil that opens.
+    "relay_latching": Wired(RELAY, "pins", (chip_pins.OUTPUT, chip_pins.OUTPUT), (2,)),
     "ds3231": Wired(CLOCK_CHIP, "i2c"),
     "presence_input": Wired(SENSOR, "pin", (chip_pins.INPUT,)),
     "ld2410": Wired(SENSOR, "uart"),
@@ -43,7 +49,7 @@ WIRED = {
     "photocell": Wired(SENSOR, "pin", (chip_pins.ADC,)),
     "ntc": Wired(SENSOR, "pin", (chip_pins.ADC,)),
     "ds18b20": Wired(SENSOR, "pin", (chip_pins.OUTPUT,)),
-    "bl0937": Wired(SENSOR, "pins", (chip_pins.INPUT, chip_pins.INPUT, chip_pins.OUTPUT)),
+    "bl0937": Wired(SENSOR, "pins", (chip_pins.INPUT, chip_pins.INPUT, chip_pins.OUTPUT), (1, 3)),
     "ade7953": Wired(SENSOR, "i2c"),
     "nmea_gnss": Wired(SENSOR, "uart"),
     "lis3dh": Wired(SENSOR, "i2c"),
@@ -160,8 +166,8 @@ class _Check:
         name = device.get("name")
         fitting = [each for each, wired in WIRED.items() if wired.role == role]
         if not isinstance(name, str) or name not in WIRED or WIRED[name].role != role or name not in self._catalogue:
-            if name is None:
-                reason = f"is missing: add one of {', '.join(fitting)}"
+            if not isinstance(name, str):
+                reason = f"is missing, or no name: give one of {', '.join(fitting)}"
             elif name in WIRED and WIRED[name].role != role:
                 reason = f"{name} is a {WIRED[name].role}: choose from {', '.join(fitting)}"
             elif name in self._catalogue:
@@ -188,6 +194,7 @@ class _Check:
             self._refuse(at, "is missing: say where it is wired")
             return {}
         if place == "bus":
+            given = str(given)
             buses = [bus for bus in self._on_bus if bus.startswith(wired.at)]
             if given not in buses:
                 what = f"{given!r} is no {wired.at} bus of this kind"
@@ -195,12 +202,10 @@ class _Check:
                 return {}
             return {"bus": given}
         numbers = given if isinstance(given, list) and place == "pins" else [given]
-        # A meter has its one pin of pulses, or all three.
-        counts = {1, len(wired.uses)}
         are_numbers = all(isinstance(number, str) and re.fullmatch(r"[0-9]{1,2}", number) for number in numbers)
-        if len(numbers) not in counts or not are_numbers:
-            what = "a pin number" if len(counts) == 1 else "one pin number, or a list of three"
-            self._refuse(at, f"{given!r} is not {what}: write the numbers of GPIOs, like 21")
+        if len(numbers) not in wired.counts or not are_numbers:
+            what = " or ".join(map(str, wired.counts))
+            self._refuse(at, f"{given!r} is not {what} pin(s): write the numbers of GPIOs, like 21 or [21, 22]")
             return {}
         uses = (chip_pins.DAC,) if options.get("is_dac") else wired.uses
         for number, use in zip(numbers, uses, strict=False):
@@ -255,7 +260,7 @@ def _value(option: Option, text: Any) -> Any:
     if option.type == "int":
         return _int(text)
     if option.type == "bool":
-        if text not in _TRUTHS:
+        if not isinstance(text, str) or text not in _TRUTHS:
             raise ValueError(f"{text!r} is neither yes nor no: write one of them")
         return _TRUTHS[text]
     if option.type == "int_list":

@@ -47,7 +47,6 @@ FORMAT = 1
 _DRIVERS = "firmware/drivers/"
 # Runs on the host only.
 _NEVER = frozenset((LAUNCHER, "firmware/links/host_stream.py"))
-_RADIO = "firmware/drivers/espnow_radio.py"
 
 
 class BundleError(Exception):
@@ -135,17 +134,26 @@ def modules_for(fleet: Fleet, node: str, catalogue: Mapping[str, Description] | 
     """
     catalogue = load_catalogue() if catalogue is None else catalogue
     everything = sources()
-    wanted = {_DRIVERS + "contract.py"}
-    for driver in fleet.drivers(node):
-        wanted.update(catalogue[driver].files)
-    if fleet.hardware.wave is not None:
-        wanted.add(_RADIO)
-    chosen = [path for path in everything if path not in _NEVER and (not path.startswith(_DRIVERS) or path in wanted)]
-    absent = sorted((wanted - set(chosen)) | ({"firmware/app.py"} - set(chosen)))
+    wanted = {path for driver in fleet.drivers(node) for path in catalogue[driver].files}
+    chosen = sorted({*always_there(everything), *wanted})
+    absent = sorted({*wanted, "firmware/app.py"} - set(everything))
     if absent:
         raise BundleError(f"the firmware has no {', '.join(absent)}: correct the drivers' descriptions")
     if missing := missing_modules(chosen, everything):
         raise BundleError(f"{missing[0]}, and would not be on the node: correct the driver's description")
+    return chosen
+
+
+def always_there(everything: Mapping[str, Source]) -> list[str]:
+    """Return the files that every node has: all but the drivers, and those parts of drivers that these load."""
+    chosen = [path for path in everything if path not in _NEVER and not path.startswith(_DRIVERS)]
+    paths = {source.module: path for path, source in everything.items()}
+    for path in chosen:
+        for origin, names in _imports(everything[path]):
+            for module in (origin, *(f"{origin}.{name}" for name in names)):
+                # The list grows while it is walked: what is added is looked at too.
+                if paths.get(module, "").startswith(_DRIVERS) and paths[module] not in chosen:
+                    chosen.append(paths[module])
     return chosen
 
 

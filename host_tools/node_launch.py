@@ -1,8 +1,8 @@
 """What the launcher must know of a node's outputs before anything else runs: the content of ``/boot.lamp``.
 
 The launcher drives pins, not drivers, so what the drivers would make of the safe level is worked out here; a test holds
-both against each other. Outputs whose gear has a mind of its own (DALI, the chip's DAC) are left alone: they are wired
-so that they are lit.
+both against each other. Outputs whose gear has a mind of its own (DALI, the chip's DAC, a latching relay) are
+left alone: they are wired so that they are lit, and a latch keeps its state until the application closes it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ def launch_outputs(tree: dict[str, Any]) -> list[Output]:
     """Return the pins that the launcher drives, and how. The safe level is the lamp's ``start``, rounded up."""
     found: list[Output] = []
     for number, lamp in enumerate(tree["lamps"]):
-        if lamp.get("relay"):
-            relay = lamp["relay"]
+        relay = lamp.get("relay") or {"name": None}
+        if relay["name"] == "relay":
             is_high = relay.get("is_active_high", True) == relay.get("is_on_active", True)
             found.append((KIND_PIN, relay["pin"], not is_high, number, 1, _FULL))
         dimmer = lamp["dimmer"]

@@ -169,8 +169,9 @@ def _record_of(file: Path, run: Recorded) -> dict[str, Any]:
         lamps = data["lamps"]
         if not isinstance(lamps, list) or run.lamp >= len(lamps):
             raise ReplayError(f"{file.name}, lamps", f"there is no lamp {run.lamp}", remedy)
-        # A node's own configuration has zone and place once for all its lamps.
-        data = {**{name: data[name] for name in ("zone", "place") if name in data}, **lamps[run.lamp]}
+        # A node's own file has the place once for all its lamps.
+        shared = {name: data[name] for name in ("zone", "place") if name in data}
+        data = {**shared, **lamps[run.lamp]} if isinstance(lamps[run.lamp], dict) else lamps[run.lamp]
     missing = [name for name in NEEDED if not isinstance(data, dict) or name not in data]
     if missing:
         raise ReplayError(file.name, f"lacks {', '.join(missing)}", remedy)

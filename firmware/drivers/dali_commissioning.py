@@ -20,6 +20,7 @@ from .dali_procedures import (
     INITIALISE,
     MASK,
     PROGRAM_SHORT_ADDRESS,
+    QUERY_GEAR_PRESENT,
     QUERY_MISSING_SHORT_ADDRESS,
     QUERY_RANDOM_ADDRESS_H,
     QUERY_RANDOM_ADDRESS_L,
@@ -49,6 +50,8 @@ _HIGHEST = const(0xFFFFFF)
 ROUNDS_MAX = const(12)
 # And after so many in all: noise may take back what it gave.
 _ROUNDS_ALL_MAX = const(200)
+# With one frame in six lost, silence eight times in a row is noise once in a million.
+_SURE_TRIES = const(8)
 
 
 class _Search:
@@ -77,9 +80,15 @@ def commission(everything=False):
     """
     if everything:
         yield from set_short_address(BROADCAST, -1)
-        taken = []
-    else:
-        taken = yield from present()
+    taken = yield from present()
+    for _ in range(TRIES):
+        if everything and taken:
+            # Who did not hear that.
+            for short in taken:
+                yield from set_short_address(short, -1)
+            taken = yield from present()
+    if everything and taken:
+        raise BadAnswer("dali", "addresses cannot be taken away")
     free = [short for short in range(GEARS_MAX) if short not in taken]
     given: list = []
     is_settled = False
@@ -104,10 +113,7 @@ def commission(everything=False):
             continue
         twins = yield from _find_twins(given)
         for short in twins:
-            yield from set_short_address(short, -1)
-            given.remove(short)
-            free.append(short)
-        free.sort()
+            yield from _take_back(short, free, given)
         # Who was deaf to the search by noise says here that it has no address yet.
         if not twins and not (yield from _sure(command_frame(BROADCAST, QUERY_MISSING_SHORT_ADDRESS))):
             is_settled = True
@@ -120,11 +126,22 @@ def commission(everything=False):
 
 
 def _sure(request):
-    """Return whether anybody says yes, asked up to three times: a lost yes would leave a gear behind for ever."""
-    for _ in range(TRIES):
+    """Return whether anybody says yes, asked up to eight times: a lost yes would leave a gear behind for ever."""
+    for _ in range(_SURE_TRIES):
         if (yield from is_yes(request)):
             return True
     return False
+
+
+def _take_back(short, free, given):
+    """Take a short address away again. Where somebody holds on to it, it stays given, and is looked at again."""
+    for _ in range(TRIES):
+        yield from set_short_address(short, -1)
+        if not (yield from _sure(command_frame(short, QUERY_GEAR_PRESENT))):
+            given.remove(short)
+            free.append(short)
+            free.sort()
+            return
 
 
 def _address_all(free, given):
@@ -154,23 +171,17 @@ def _address_all(free, given):
             raise BadAnswer("dali", "more than 64 gears")
         short = free[0]
         yield PROGRAM_SHORT_ADDRESS | short << 1 | 1
-        # Several answers at once may be damaged; who verifies clearly has it, and twins are for later.
         answer = yield VERIFY_SHORT_ADDRESS | short << 1 | 1 | ANSWER
         if answer == NOTHING:
-            answer = yield QUERY_SHORT_ADDRESS | ANSWER
-            if answer != short << 1 | 1:
-                # Not known who has what: whoever may have it gives it back, and all draw again.
-                yield PROGRAM_SHORT_ADDRESS | MASK
-                yield from set_short_address(short, -1)
-                return False
-        yield WITHDRAW
+            answer = yield VERIFY_SHORT_ADDRESS | short << 1 | 1 | ANSWER
+        # Ours from here on, whoever has it, until it is taken back.
         free.pop(0)
         given.append(short)
-        if answer == CORRUPT:
-            yield from set_short_address(short, -1)
-            given.remove(short)
-            free.insert(0, short)
+        if answer < 0:
+            # Nobody says that he has it, or several do: it goes back, and all draw again.
+            yield from _take_back(short, free, given)
             return False
+        yield WITHDRAW
     return False
 
 

@@ -119,7 +119,7 @@ class DaliDimmer:
         master.shout(arc_frame(address, self._arc))
 
     def write(self, permille):
-        """Wish for a level (0 ... 1000, clipped) at once. Sent within about 100 ms of a healthy bus."""
+        """Wish for a level (0 ... 1000, clipped). Sent within 100 ms on a healthy bus, 250 ms beside other talk."""
         self._wish(permille, 0)
 
     def fade(self, permille, ms):

@@ -45,8 +45,10 @@ _RETRY_MS = const(60000)
 class Account:
     """The account of output ``lamp``. ``every``: quarters of an hour in a report, 1 … 96.
 
-    Call `start` before the controller's first step, then `poll` every few seconds. ``is_derogated``: that a derogation
-    is in force was told. ``failures`` counts writes that failed: nothing is reported until one succeeds.
+    Call `start` before the controller's first step (or `lifetime.restore` before it, and `start` later), then `poll`
+    every few seconds. ``is_derogated``: that a derogation is in force was told. ``failures`` counts writes that failed:
+    nothing is reported until one succeeds. Counters that began before they were given back are not reported, and what
+    is stored stands, until the next start.
     """
 
     def __init__(self, store, lamp: int, every: int):
@@ -67,6 +69,8 @@ class Account:
         self._saved_ms = UNKNOWN
         self._is_to_save = False
         self._has_failed = False
+        # The counters had begun before they were given back: what is stored is more than they have, and stays.
+        self._is_behind = False
         self.is_derogated = False
         self.failures = 0
 
@@ -79,6 +83,10 @@ class Account:
         self.is_derogated = data[at] & _DEROGATED != 0
         at += 1
         counters = controller.monitor.counters
+        if counters is not None:
+            for i in range(_TOTALS):
+                if get(data, lifetime.LIVE_AT + 4 * i) > counters.live[i]:
+                    self._is_behind = True
         for i in range(_TOTALS):
             value = get(data, at)
             # More than there is cannot have been reported: the counters were begun anew.
@@ -90,10 +98,9 @@ class Account:
 
     def carry(self, old, new, tick: int) -> None:
         """Give what ``old`` has counted by ``tick`` to ``new``, a controller that has not made a step."""
-        old.count_to(tick)
+        _count(old, tick)
         counters = old.monitor.counters
         if counters is not None:
-            counters.count_to(tick)
             self._quarters += counters.closed - self._closed
         buffer = bytearray(lifetime.SIZE)
         lifetime.save(old, buffer, 0)
@@ -125,9 +132,16 @@ class Account:
         return b""
 
     def save(self, controller, tick: int) -> bool:
-        """Store all as it stands now; False where the flash refused, and then `poll` tries again."""
-        # A ring of six days may have passed since the last write, were it not for this.
+        """Store all as it stands at ``tick``; False where the flash refused, and then `poll` tries again.
+
+        The controller has been brought up to ``tick``, here as in `poll` and `carry`.
+        """
         self._saved_ms = tick
+        if self._is_behind:
+            self.failures += 1
+            self._has_failed = True
+            return False
+        _count(controller, tick)
         data = bytearray(lifetime.SIZE + 6 + 4 * _TOTALS)
         at = lifetime.save(controller, data, 0)
         data[at] = _DEROGATED if self.is_derogated else 0
@@ -224,3 +238,10 @@ class Account:
         values.append(min(totals[places.DRIVER_S] // 3600, _HOURS_MAX))
         values.append(min(totals[places.STARTS], _HOURS_MAX))
         return values
+
+
+def _count(controller, tick: int) -> None:
+    """Bring all that counts up to ``tick``."""
+    controller.count_to(tick)
+    if controller.monitor.counters is not None:
+        controller.monitor.counters.count_to(tick)

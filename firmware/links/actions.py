@@ -121,13 +121,15 @@ class Actions:
         self._answer = Answer()
         self._identify = [Identify(self._giver(lamp)) for lamp in lamps]
         # For each lamp the command given last of each kind, for a new controller.
-        self._given = [[None] * len(_KINDS) for _ in lamps]
+        self._given: list = [[None] * len(_KINDS) for _ in lamps]
         # The switch under way: its steps, what its ack begins with, its lamp; and what came of it.
         self._steps = None
-        self._switch_ack = ()
+        self._switch_ack: tuple = ()
         self._switch_lamp = 0
         self._verdict = REFUSED
-        self._retry_ms = ticks_ms()
+        # Until when no plan is tried, while `_is_waiting`: a tick alone would turn round after six days.
+        self._is_waiting = False
+        self._retry_ms = 0
         self._reset_mode = UNKNOWN
         self._reset_ms = 0
         self.retained = 0
@@ -176,10 +178,11 @@ class Actions:
             if number < len(self._lamps):
                 self._give(number, (COMMAND_RESUME, 0, 0, 0, UNKNOWN, 0, UNKNOWN, 0))
             number = self._gate.dark_over(tick)
-        if self._steps is None and ticks_diff(tick, self._retry_ms) >= 0:
+        if self._is_waiting and ticks_diff(tick, self._retry_ms) >= 0:
+            self._is_waiting = False
+        if self._steps is None and not self._is_waiting:
             for number in range(len(self._stages)):
                 if self._stages[number].is_due(is_known, day, second):
-                    self._retry_ms = ticks_add(tick, _RETRY_MS)
                     self._install(number, tick)
         if self._reset_mode != UNKNOWN and (ticks_diff(tick, self._reset_ms) >= 0 or not len(self._box)):
             mode = self._reset_mode
@@ -286,14 +289,14 @@ class Actions:
                 answer.level,
                 answer.reason,
                 answer.by,
-                answer.index if answer.index <= _INDEX_MAX else None,
+                _index_of(answer.index),
                 answer.program if answer.program < NO_PROGRAM else None,
                 min(max(answer.since_s, 0), _SINCE_MAX_S),
                 codec.known(answer.until_s),
                 codec.known(answer.next_level),
                 answer.next_reason if has_next else 0,
                 answer.next_by if has_next else 0,
-                answer.next_index if has_next and answer.next_index <= _INDEX_MAX else None,
+                _index_of(answer.next_index) if has_next else None,
             ),
         )
 
@@ -333,9 +336,15 @@ class Actions:
         """Make the plan to come that of the lamp: `DONE`; `STAGED`: later; else the old one stands."""
         stage = self._stages[number]
         lamp = self._lamps[number]
-        plan = stage.install()
+        try:
+            plan = stage.install()
+        except MemoryError:
+            # The old plan goes on; a heap that is swept by then may have room.
+            plan = None
         if plan is None:
             if stage.is_next:
+                self._is_waiting = True
+                self._retry_ms = ticks_add(tick, _RETRY_MS)
                 return STAGED
             if stage.what:
                 self._reports.plan(number, SWITCH_REFUSED, PLAN_INVALID)
@@ -376,3 +385,7 @@ class Actions:
         if not is_taken:
             self.lost += 1
         return is_taken
+
+
+def _index_of(index: int):
+    return index if 0 <= index <= _INDEX_MAX else None

@@ -73,9 +73,9 @@ def parse_answer(data, query):
     return ""
 
 
-async def resolve(name, server, chance, port=_PORT):
+async def resolve(name, server, chance, port=_PORT, try_ms=_TRY_MS):
     """Return the IPv4 address of ``name``, as text. ``server``: the DNS server's address (``WLAN.ifconfig()[3]``);
-    ``chance(n)``: returns 0 … n - 1, unpredictable. Bounded by 6 s. Raises `LinkLost` ("dns")."""
+    ``chance(n)``: returns 0 … n - 1, unpredictable. Asks three times, ``try_ms`` each. Raises `LinkLost` ("dns")."""
     query = encode_query(name, chance(65536))
     one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     try:
@@ -85,7 +85,7 @@ async def resolve(name, server, chance, port=_PORT):
         for _ in range(_TRIES):
             one.send(query)
             start = ticks_ms()
-            while ticks_diff(ticks_ms(), start) < _TRY_MS:
+            while ticks_diff(ticks_ms(), start) < try_ms:
                 await sleep_ms(_POLL_MS)
                 found = _receive(one, query)
                 if found:

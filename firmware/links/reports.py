@@ -147,7 +147,9 @@ class Reports:
     def save(self) -> None:
         """Store all counters now: before a reset that is wanted."""
         for number in range(len(self._lamps)):
-            self._accounts[number].save(self._lamps[number].controller, self._ticks_ms())
+            lamp = self._lamps[number]
+            lamp.intake.wake()
+            self._accounts[number].save(lamp.controller, self._ticks_ms())
 
     def plan(self, number: int, outcome: int, verdict: int) -> None:
         """Tell of a switch of plan; for `Actions`."""
@@ -174,10 +176,9 @@ class Reports:
             account = self._accounts[number]
             self._poll_faults(number, controller.monitor.faults, tick)
             self._poll_derogation(number, account, controller, tick)
-            tick_now = self._ticks_ms()
             is_known = self._trust.quality != CLOCK_UNKNOWN
-            self._trust.at(tick_now)
-            report = account.poll(controller, tick_now, is_known, self._trust.day, self._trust.second)
+            self._trust.at(tick)
+            report = account.poll(controller, tick, is_known, self._trust.day, self._trust.second)
             if report:
                 self._box.put(ENERGY, "energy", report, 1)
             self._poll_status(number, tick)

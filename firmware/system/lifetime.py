@@ -16,8 +16,9 @@ from firmware.control.faults import Faults
 _FORMAT = const(1)
 _HEAD = const(13)
 _MJ_PER_WH = const(3600000)
-# Five remainders below the Wh stand before the counters.
-_LAMP_S_AT = 4 * (5 + LAMP_S)
+# Five remainders below the Wh stand before ``NightCounters.live``.
+LIVE_AT = const(20)
+_LAMP_S_AT = LIVE_AT + 4 * LAMP_S
 SIZE = COUNTERS_SIZE + _HEAD + FAULTS_SIZE
 
 
@@ -72,6 +73,4 @@ def is_saved(data, at: int) -> bool:
 
 def burning_h(data, at: int) -> int:
     """Return the hours that a lamp has burnt, out of what `save` wrote; 0 where it is something else."""
-    if data is None or len(data) < at + SIZE or not is_saved(data, at):
-        return 0
-    return get(data, at + 9) // 3600
+    return get(data, at + COUNTERS_SIZE + 9) // 3600 if is_saved(data, at) else 0

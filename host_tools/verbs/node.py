@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from host_tools.journal_bundle import JournalBundleError, journal_files
 from host_tools.node_bundle import BundleError, make_bundle, write_bundle
 from host_tools.node_config import BUILD_DAY_MAX, BUILD_DAY_MIN, Fleet, build_day_of, load_fleet
 from host_tools.plan.problems import Problem, SiteError
@@ -96,6 +97,29 @@ def bundle(
         f"Wrote to {out}: rom/ for the application, files/ for the node's file system, bundle.json with their hashes.\n"
         "It holds the node's secrets: remove it after use"
     )
+
+
+@app.command()
+def journal(
+    copy: Annotated[Path, typer.Argument(help="A copy of the node's /data, with journal and store in it.")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder.")],
+) -> None:
+    """Lay out a node's journal, configurations and plans for `reverbere sim replay`; no secret is taken.
+
+    Exits 2 where the copy or the folder cannot be used.
+    """
+    try:
+        files = journal_files(copy)
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()):
+            fail(out, [Problem("", "is not empty: give a new folder")])
+        for name, data in files.items():
+            (out / name).write_bytes(data)
+    except JournalBundleError as error:
+        fail(copy, [Problem("", str(error))])
+    except OSError as error:
+        fail(out, [Problem("", f"cannot be written, or the copy not read: {error.strerror}")])
+    say(f"Wrote {len(files)} files to {out}. Decide them again: reverbere sim replay {out}")
 
 
 def load_nodes(site: Path, hardware: Path) -> Fleet:

@@ -132,11 +132,13 @@ class VirtualBoard:
         rom_files: Mapping[str, bytes] | None = None,
         script: Sequence[tuple[float, Mapping[str, Any]]] = (),
         serial: bool = False,
+        names_outside: bool = False,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.runtime = runtime
         self.heap_bytes = heap_bytes
+        self._names_outside = names_outside
         self._owns_street = street is None
         self.street = street or Street(folder, rate, jump, world_s, start_s)
         self.number = self.street.add(self)
@@ -336,10 +338,15 @@ class VirtualBoard:
         return self.send("fault", name=name, fault=fault)
 
     def query(self, timeout_s: float = WAIT_S) -> Event:
-        """Ask for heap and counters: heap_board_bytes, heap_free, heap_used, max_free_block, irq_lost, flash_ops."""
+        """Ask for heap and counters: heap_board_bytes, heap_free, heap_used, max_free_block, irq_lost, flash_ops.
+
+        When it returns, what was printed before is in `events` too (not so with a serial line).
+        """
         self._query += 1
         number = self._query
         self.send("query", id=number)
+        if self._serial is None:
+            self.wait_for("printed", timeout_s, id=number)
         return self.wait_for(lambda event: event["e"] == "answer" and event["id"] == number, timeout_s)
 
     # -- what it says --------------------------------------------------------------------------------------------
@@ -458,6 +465,7 @@ class VirtualBoard:
             "radio_fd": radio.fileno(),
             "mac": self.mac,
             "heap_bytes": self.heap_bytes,
+            "names_outside": self._names_outside,
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
@@ -501,7 +509,12 @@ class VirtualBoard:
                 self._serial.show(data)
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
-                self._note_here("print", text=line.decode(errors="replace").rstrip("\r"))
+                head, mark, number = line.partition(b"\0")
+                if mark and number.isdigit():
+                    pending = head + pending
+                    self._note_here("printed", id=int(number))
+                else:
+                    self._note_here("print", text=line.decode(errors="replace").rstrip("\r"))
         if pending:
             self._note_here("print", text=pending.decode(errors="replace"))
 

@@ -1,5 +1,8 @@
 """Bytes of the firmware as compiled for the chip; every commit message quotes the last line.
 
+Two forms: every module by itself, as it is developed and tested, and the bundles that go to a node. The last line is
+the bundle of a fully equipped node: all that the application reaches, with one driver of each kind.
+
 python -m tests.bench.size
 """
 
@@ -8,45 +11,65 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 
+from host_tools.mpy.bundle import Bundle, bundle
 from host_tools.mpy.modules import FIRMWARE, compiled, sources
 
 FOLDERS = ("control", "drivers", "links", "system")
 TOP = "app"  # what lies in firmware/ itself: the launcher and the wiring
+# One of each kind in host_tools/drivers, and of each kind the largest, so that no real node has more of them.
+EQUIPPED = ("dali", "relay_latching", "ld2410", "veml7700", "ade7953", "ds3231", "ds18b20", "nmea_gnss", "lis3dh")
 
 
 def measure() -> dict[str, int]:
-    """Bytes of each module as it is shipped, by its path in the repository."""
+    """Bytes of each module by itself, by its path in the repository."""
     return {path: len(code) for path, code in compiled(sources()).items()}
 
 
+def measure_bundle(optimisation: int = 0) -> tuple[Bundle, dict[str, int]]:
+    """The bundle of a fully equipped node, and the bytes of its files."""
+    made = bundle(sources(), EQUIPPED)
+    return made, {path: len(code) for path, code in compiled(made.files, optimisation).items()}
+
+
 def by_folder(sizes: dict[str, int]) -> dict[str, int]:
-    """Bytes of each folder of the firmware, known ones first."""
+    """Bytes of each folder of the firmware, known ones first; packages joined into one file are named together."""
     totals: dict[str, int] = defaultdict(int, dict.fromkeys(FOLDERS, 0))
     for path, size in sizes.items():
-        parts = path.split("/")
-        totals[parts[1] if len(parts) > 2 else TOP] += size
-    return totals
+        parts = path.removesuffix(".py").split("/")
+        is_joined = len(parts) == 2 and set(parts[1].split("_")) <= set(FOLDERS)
+        totals[parts[1] if len(parts) > 2 or is_joined else TOP] += size
+    return dict(totals)
 
 
 def number(value: int) -> str:
     return f"{value:,}".replace(",", " ")
 
 
+def words(sizes: dict[str, int]) -> str:
+    """Return the folders and the total in a line."""
+    parts = [f"{folder} {number(size)} B" for folder, size in by_folder(sizes).items() if size]
+    return f"{', '.join(parts)}, total {number(sum(sizes.values()))} B"
+
+
 def main() -> int:
-    sizes = measure()
-    if not sizes:
+    modules = measure()
+    if not modules:
         print(f"no Python file under {FIRMWARE}/: run this in a complete checkout", file=sys.stderr)
         return 1
-    folders = by_folder(sizes)
-    total = sum(sizes.values())
-    for path, size in sizes.items():
+    for path, size in modules.items():
         print(f"{number(size):>9} B  {path}")
-    print()
-    for folder, size in folders.items():
-        print(f"{number(size):>9} B  {folder}")
-    print(f"{number(total):>9} B  total, {len(sizes)} modules\n")
-    parts = [f"{folder} {number(size)} B" for folder, size in folders.items()]
-    print(f"make size: {', '.join(parts)}, total {number(total)} B")
+    made, bundles = measure_bundle()
+    print(f"\nbundled, with the drivers {', '.join(EQUIPPED)}:")
+    for path, size in bundles.items():
+        print(f"{number(size):>9} B  {path}")
+    for line in made.joined:
+        print(line)
+    left = [path for path in made.left_out if path in modules]
+    print(f"not in it, {number(sum(modules[path] for path in left))} B as modules: {', '.join(left)}")
+    without_lines = sum(measure_bundle(optimisation=3)[1].values())
+    print(f"without line numbers (mpy-cross -O3): {number(without_lines)} B\n")
+    print(f"as {len(modules)} modules: {words(modules)}")
+    print(f"make size: {words(bundles)}")
     return 0
 
 

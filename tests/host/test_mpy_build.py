@@ -73,10 +73,30 @@ def test_values_reach_where_they_are_used():
     assert space["f"]() == 86400
 
 
+def test_an_import_within_a_function_loses_its_constants_too():
+    """What is loaded late is imported within a function. So a constant there is a value as well, and what is left of
+    the import stays at its place."""
+    done = put_in(
+        a="ON = const(1)\ndef g(): pass\n",
+        b="def f():\n    from .a import ON, g\n    return g(ON)\ndef h():\n    from .a import ON\n    return ON\n",
+    )
+    assert done["b"] == "def f():\n    from .a import g\n    return g(1)\ndef h():\n    pass\n    return 1\n"
+
+
 def test_a_constant_may_be_imported_from_where_it_was_imported():
     """`clock` imports the quality from `inputs`, and others take it from `clock`: on the chip neither has it."""
     done = put_in(a="GOOD = const(2)\n", b="from .a import GOOD\n", c="from .b import GOOD as best\nx = best\n")
     assert done == {"a": "\n", "b": "\n", "c": "\nx = 2\n"}
+
+
+def test_a_constant_may_be_imported_in_a_function():
+    """A driver's constants are imported where the driver is built; left there, the import would ask the chip for a name
+    that no file has any more."""
+    done = put_in(
+        a="N = const(7)\ndef f(): return 1\n",
+        b="def g():\n    from .a import N, f\n    return f() + N\ndef h():\n    from .a import N\n    return N\n",
+    )
+    assert done["b"] == "def g():\n    from .a import f\n    return f() + 7\ndef h():\n    pass\n    return 7\n"
 
 
 def test_an_attribute_of_the_same_name_is_no_constant():
@@ -90,7 +110,8 @@ def test_a_constant_reached_through_its_module_is_a_value_too():
     and calls are not."""
     done = put_in(
         a="LAMP = const(3)\ndef f(): return 1\n",
-        b="from . import a as faults\nfrom . import a\ndef g(x): return faults.LAMP + a.f() + x.a.LAMP + f(a.LAMP, LAMP=2)\n",
+        b="from . import a as faults\nfrom . import a\n"
+        "def g(x): return faults.LAMP + a.f() + x.a.LAMP + f(a.LAMP, LAMP=2)\n",
     )
     assert done["b"].split("\n")[2] == "def g(x): return 3 + a.f() + x.a.LAMP + f(3, LAMP=2)"
 

@@ -144,7 +144,9 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
         ("kinds.road.sensors.0", {"name": "ntc", "pin": "35", "beta_k": "3950 K"},
          "kinds.road.sensors[1].beta_k: '3950 K' is not a whole number"),
         ("kinds.road.sensors.0", {"name": "bl0937", "pins": ["32", "33"]},
-         "kinds.road.sensors[1].pins: ['32', '33'] is not one pin number, or a list of three"),
+         "kinds.road.sensors[1].pins: ['32', '33'] is not 1 or 3 pin(s)"),
+        ("kinds.road.outputs.0.relay", {"name": "relay_latching", "pins": ["26"]},
+         "kinds.road.outputs[0].relay.pins: ['26'] is not 2 pin(s)"),
         ("kinds.road.service_pin", "34", "kinds.road.service_pin: pin 34 cannot be an input with a pull-up"),
         ("kinds.road.service_pin", "40", "kinds.road.service_pin: '40' is not a pin: write a whole number from 0"),
         ("kinds.road.buses.uart0", {"tx": "17", "rx": "16", "baud": "9600"}, "uart0 is the console's"),
@@ -217,7 +219,7 @@ def test_pins_can_do_what_the_datasheet_says(use, good):
 def test_any_file_is_refused_or_loaded_by_the_node(data):
     """A file that is neither refused nor usable would be found out on the pole. So files with random devices are either
     refused with words, or make a configuration that the node takes."""
-    names = st.sampled_from([*devices.WIRED, "nothing", "dali_meter"])
+    names = st.sampled_from([*devices.WIRED, "nothing", "dali_meter", ["relay"]])
     values = st.one_of(st.integers(-1, 45).map(str), st.sampled_from(["i2c0", "yes", "x"]), st.lists(st.just("3")))
     keys = st.sampled_from(["pin", "bus", "pins", "address", "is_inverted", "points", "period", "lamps", "name"])
     device = st.fixed_dictionaries({"name": names}).flatmap(

@@ -194,7 +194,7 @@ RULES = {
         "write the import out; only firmware/main.py, which chooses the slot, may compute a name",
     ),
     "import-no-room": Rule(
-        "every file of firmware has a room with rules: control, drivers, links, system, app.py and what stands beside it",
+        "every file of firmware has a room with rules: control, drivers, links, system, app.py and its neighbours",
         "move it into one of them, or give it a room in tests/house/imports.py and in DESIGN",
     ),
     "engine-imports-time": Rule(

@@ -57,6 +57,8 @@ class CutStore:
         self.dies_at = -1
         self.is_late = False
         self.refuses = ()
+        # The plans that were accepted, in order.
+        self.accepted = []
 
     def read(self, name):
         """Return the bytes or None."""
@@ -85,6 +87,8 @@ class CutStore:
             del self.files[name]
         else:
             self.files[name] = data
+            if name == "next0":
+                self.accepted.append(data[9:])
         if dies:
             raise PowerCut
 
@@ -128,15 +132,6 @@ OLD = plan_of(600)
 NEW = plan_of(800)
 
 
-class StartedIntake(Intake):
-    """`Intake` with the name that `Lamp` asks for; both are of the same branch, and one of them is to be changed."""
-
-    @property
-    def is_started(self):
-        """Tell whether the controller has made a step."""
-        return self._is_started
-
-
 class Node:
     """One node with lamps of these ``kinds``. ``second``: UTC of day `DAY` at the start, None without a clock."""
 
@@ -158,7 +153,7 @@ class Node:
         for number in range(len(kinds)):
             plan = self.stages[number].load() or OLD
             controller = Controller(self.configs[number], Plan(plan))
-            intake = StartedIntake(controller, Seen(), Now(), None, ticks, number)
+            intake = Intake(controller, Seen(), Now(), None, ticks, number)
             self.lamps.append(Lamp(intake, Dimmer(), None, ticks, self.bootlog.keep_level))
         self.box = Outbox(store, self.tick, StoreError)
         self.gate = CommandGate(NODE_KEY, NODE_ID, ((GROUP_ID, GROUP_KEY),), store, StoreError, chance=bytes)
@@ -201,9 +196,7 @@ class Node:
         config.start_level_permille = lamp.controller.level_permille
         controller = Controller(config, Plan(plan))
         self.reports.carry(number, controller)
-        lamp.intake = StartedIntake(controller, lamp.intake.seen, lamp.intake.now, None, self.now, number)
-        lamp.controller = controller
-        lamp.intake.on_decision = lamp._note_decision
+        lamp.take_over(Intake(controller, Seen(), Now(), None, self.now, number))
         self._tell_one(lamp)
 
     def _tell_one(self, lamp):
@@ -403,6 +396,8 @@ def cut_switch(dies_at, is_late):
     # A plan that was accepted comes into force without another word; then the operator sends it again.
     again.pass_s(60, 10)
     until = "old" if store.files["plan0"] == OLD else "new"
+    if store.files["plan0"] != (store.accepted[-1] if store.accepted else OLD):
+        return "lost", is_cut
     again.stage(NEW)
     if again.switch(NEW) != table.DONE or store.files["plan0"] != NEW or "next0" in store.files:
         return "stuck", is_cut

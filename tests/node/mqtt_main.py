@@ -98,7 +98,7 @@ def client_of(order, **more):
         if name in order:
             more[name] = order[name]
     if "dns" in order:
-        more["resolve"] = lambda name: resolve(name, "127.0.0.1", lambda n: 4660 % n, order["dns"])
+        more["resolve"] = lambda name: resolve(name, "127.0.0.1", lambda n: 4660 % n, order["dns"], 400)
     return MqttClient(order.get("host", "127.0.0.1"), order["port"], order.get("id", "L001"), context, **more)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 
@@ -166,9 +167,9 @@ def test_identify_is_seen_and_never_blinks(level, is_known):
     assert by(node) == BY_SERVICE and node.level() >= 400
     steps = steps_of(node, 54)
     assert 4 <= len(steps) <= 6
-    assert all(late[0] - early[0] >= 10 for early, late in zip(steps, steps[1:], strict=False))
+    assert all(late[0] - early[0] >= 10 for early, late in pairwise(steps))
     assert all(fade == 3000 for _, _, fade in steps)
-    changes = [abs(late[1] - early[1]) for early, late in zip(steps, steps[1:], strict=False)]
+    changes = [abs(late[1] - early[1]) for early, late in pairwise(steps)]
     assert min(changes) >= 10 * VISIBLE_PERMILLE
     node.pass_s(30)
     assert (node.level(), by(node)) == (before, was_by)
@@ -188,7 +189,7 @@ def test_identify_again_and_again_is_no_blinking(node):
         node.tell(table.VERB_IDENTIFY, (1,), scope=1)
         node.actions.poll()
     assert 4 <= len(steps) <= 13
-    assert all(ticks_diff(late, early) >= 10_000 for early, late in zip(steps, steps[1:], strict=False))
+    assert all(ticks_diff(late, early) >= 10_000 for early, late in pairwise(steps))
 
 
 def test_identify_yields_to_all_that_matters(node):
@@ -263,6 +264,48 @@ def test_a_scheduled_plan_comes_by_itself(node):
     assert [values[2] for values in reports_of(node.answers(), table.PLAN)] == [0]
 
 
+def test_a_plan_for_next_week(node):
+    """Ticks turn round after twelve days, and half of them is six. So a plan comes after a week as after a minute."""
+    node.stage(NEW)
+    assert node.switch(NEW, start=(DAY + 8, NOON)) == table.STAGED
+    node.pass_s(8 * 86400 - 3600, 900)
+    assert node.level() == 600
+    node.pass_s(3600, 30)
+    assert node.level() == 800
+
+
+def test_a_plan_that_flash_refuses_is_tried_again(node):
+    """What was accepted comes into force when the flash takes it; it is asked four times a minute and no more."""
+    node.stage(NEW)
+    node.store.refuses = ("plan0",)
+    assert node.switch(NEW) == table.STAGED
+    asked = []
+    install = node.stages[0].install
+    node.stages[0].install = lambda: asked.append(1) or install()
+    node.pass_s(120)
+    assert 7 <= len(asked) <= 9 and node.level() == 600
+    node.store.refuses = ()
+    node.pass_s(16)
+    assert node.level() == 800
+
+
+def test_a_plan_for_which_there_is_no_memory(node):
+    """The heap is full just then: the task must not die of it, again and again, until the node is reset."""
+
+    def full():
+        raise MemoryError
+
+    install = node.stages[0].install
+    node.stages[0].install = full
+    node.stage(NEW)
+    assert node.switch(NEW) == table.STAGED
+    node.pass_s(20)
+    assert node.level() == 600
+    node.stages[0].install = install
+    node.pass_s(30)
+    assert node.level() == 800
+
+
 def test_commands_survive_a_switch_of_plan(node):
     """A plan may come while the fire brigade works below. So the emergency goes on, ends when it said, and the
     override under it is there again."""
@@ -330,6 +373,8 @@ def test_reset_without_a_link(node):
     node.actions.on_message("cmd", signed(500, table.VERB_RESET, (0,), second=second_of(node)))
     node.pass_s(8)
     assert node.resets == [0]
+    node.answers()
+    node.counter = 500
     assert node.verdict(table.VERB_RESET, (2,)) == table.REFUSED
 
 
@@ -337,6 +382,8 @@ def test_the_operators_clock(node):
     """A node whose clock is years ahead refuses all that is signed today. So its ack holds a challenge, and the answer
     to that sets the clock."""
     node.keeper.report(SIGNED, DAY + 3000, 5, 0)
+    node.pass_s(2)
+    node.answers()
     answers = node.give(signed(50, DIM, (0, 500, 5, 0)))
     ack = reports_of(answers, table.ACK)[0]
     assert ack[5] == table.STALE and ack[7] is not None
@@ -367,10 +414,12 @@ def test_said_twice_is_done_once(node):
     """MQTT may deliver twice, and a broker may keep a message for ever. So the same bytes again change nothing, and get
     the same answer; that a broker kept it makes no difference but in a count."""
     data = signed(40, table.VERB_EMERGENCY, (0, 1000, 5), second=second_of(node))
-    first = node.give(data)
+    assert verdict_of(node.give(data)) == table.DONE
+    node.counter = 40
     node.tell(table.VERB_RESUME, (0,))
     assert node.level() == 600
-    assert verdict_of(node.give(data)) == -1, "an older number is looked at, and no more"
+    assert verdict_of(node.give(data)) == table.REPLAYED
+    assert node.level() == 600
     data = signed(60, table.VERB_EMERGENCY, (0, 900, 5), second=second_of(node))
     first = node.give(data, retain=True)
     assert (node.level(), node.actions.retained) == (900, 1)

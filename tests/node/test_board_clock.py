@@ -186,6 +186,35 @@ time.sleep(2)
         assert board.printed == ["True", "True", "once"]
 
 
+@pytest.mark.parametrize("mode", ["rate", "jump"])
+def test_watchdog_counts_virtual_seconds(tmp_path: Path, micropython_runtime: Runtime, mode: str) -> None:
+    """A watchdog on real time would bite every accelerated night, or none."""
+    main = """
+import machine, asyncio
+async def main():
+    if machine.reset_cause() == machine.WDT_RESET:
+        print("bitten")
+        return
+    dog = machine.WDT(timeout=30000)
+    for _ in range(30):
+        await asyncio.sleep(20)
+        dog.feed()
+    print("fed for ten minutes")
+    await asyncio.sleep(60)
+    print("not reached")
+asyncio.run(main())
+"""
+    settings = {"rate": 1000} if mode == "rate" else {"jump": True}
+    with VirtualBoard(tmp_path / "b", micropython_runtime, **settings) as board:
+        board.install({"main.py": main})
+        board.start()
+        board.wait_print("bitten", timeout_s=20)
+        assert board.printed == ["fed for ten minutes", "bitten"]
+        reset = board.wait_for("reset")
+        assert reset["cause"] == 3
+        assert 630 <= reset["t"] < 670
+
+
 def test_boards_of_a_street_share_one_clock(tmp_path: Path, micropython_runtime: Runtime) -> None:
     """A wave of light runs through lamps that must agree on when; one that is cut and comes back must agree too."""
     main = """

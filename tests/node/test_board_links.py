@@ -170,6 +170,57 @@ def test_espnow_between_two_boards(tmp_path: Path, micropython_runtime: Runtime)
         assert a.printed == ["broadcast True", "unicast True", "peers (2, 0) (2, 2, 0)", "answer 2 b'heard'"]
 
 
+def test_what_the_air_swallows_does_not_arrive(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """A wave must survive loss and a lamp that is out of reach; a radio that always works would not show it."""
+    listen = """
+import espnow
+radio = espnow.ESPNow()
+radio.active(True)
+print("listening")
+while True:
+    mac, message = radio.recv(60000)
+    if mac:
+        print(message)
+"""
+    call = """
+import espnow, machine, time
+radio = espnow.ESPNow()
+radio.active(True)
+radio.add_peer(b"\\xff" * 6)
+pin = machine.Pin(5, machine.Pin.IN)
+for name in (b"lost", b"deaf", b"heard"):
+    while not pin.value():
+        time.sleep_ms(5)
+    radio.send(b"\\xff" * 6, name)
+    print("sent", name)
+    while pin.value():
+        time.sleep_ms(5)
+    print("ready")
+"""
+    with Street(tmp_path / "street") as street:
+        a, b = street.board("a", micropython_runtime), street.board("b", micropython_runtime)
+        a.install({"main.py": call})
+        b.install({"main.py": listen})
+        b.start()
+        b.wait_print("listening")
+        a.start()
+        for air in (
+            {"loss_permille": 1000, "deaf_to": []},
+            {"loss_permille": 0, "deaf_to": [a.mac]},
+            {"loss_permille": 0, "deaf_to": []},
+        ):
+            b.send("radio", **air)
+            b.query()
+            mark = len(a.events)
+            a.set_pin(5, 1)
+            a.wait_print("sent", since=mark)
+            a.set_pin(5, 0)
+            a.wait_print("ready", since=mark)
+            b.query()
+        b.wait_print("heard")
+        assert b.printed == ["listening", "b'heard'"]
+
+
 def test_espnow_without_a_neighbour_is_not_acknowledged(tmp_path: Path, micropython_runtime: Runtime) -> None:
     """A sender must learn that nobody is there, and that its buffer is bounded."""
     main = """
@@ -232,4 +283,5 @@ print("back")
         board.wait_print("gone ")
         board.set_wifi(True)
         board.wait_print("back")
-        assert board.printed == ["no network", "joined 127.0.0.1", "linked", "gone 104", "back"]
+        # Whether the end shows as data that stop or as a reset depends on what the server was doing.
+        assert [line.split()[0] for line in board.printed] == ["no", "joined", "linked", "gone", "back"]

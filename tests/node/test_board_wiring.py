@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,9 @@ edges = []
 pir = machine.Pin(4, machine.Pin.IN)
 pir.irq(lambda pin: edges.append(pin.value()))
 print("ready")
+while not edges:
+    time.sleep_ms(10)
+print("somebody")
 while len(edges) < 2:
     time.sleep_ms(10)
 print("edges", edges)
@@ -50,7 +52,7 @@ def test_models_answer_on_their_buses(tmp_path: Path, micropython_runtime: Runti
         board.wait_print("ready")
         board.set_fault("lux", "no_answer")
         board.send("set", name="pir", what="somebody", value=1)
-        time.sleep(0.25)
+        board.wait_print("somebody")
         board.send("set", name="pir", what="somebody", value=0)
         board.wait_for("repl")
         board.query()
@@ -60,6 +62,7 @@ def test_models_answer_on_their_buses(tmp_path: Path, micropython_runtime: Runti
             "adc 1200000",
             "wire True False",
             "ready",
+            "somebody",
             "edges [1, 0]",
             "fault 19",
         ]

@@ -114,7 +114,7 @@ LOOPBACK = RECORD[:-4] + bytes([127, 0, 0, 1])
 def test_a_node_reaches_its_broker_by_name(
     node: Callable[..., Node], mosquitto: Callable[..., Broker], server: Callable[[list[bytes | None]], int]
 ) -> None:
-    """A silent DNS server costs the link two seconds and the lamp nothing: the other task runs on meanwhile."""
+    """A silent DNS server costs the link some time and the lamp nothing: the other task runs on meanwhile."""
     one = node(do="basic", port=mosquitto().port, host="broker.example", dns=server([None, LOOPBACK]))
     said = one.finish()
     assert one.all("got") == ["t/1 zero 0", "t/1 one 0"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ def test_what_is_staged_is_bounded(chunks):
         pieces.add(b"a" if is_other else b"b", at, chunk)
         kept = pieces._chunks
         assert len(kept) <= PIECES_MAX
-        assert all(one[0] + len(one[1]) <= two[0] for one, two in zip(kept, kept[1:], strict=False))
+        assert all(one[0] + len(one[1]) <= two[0] for one, two in pairwise(kept))
         assert not kept or kept[-1][0] + len(kept[-1][1]) <= PLAN_MAX_BYTES
 
 
@@ -126,7 +127,7 @@ def test_what_cannot_be_verified_changes_nothing(name):
 
 @given(st.integers(0, len(NEW) - 1), st.integers(0, 7))
 def test_a_spoilt_plan_is_none(at, bit):
-    """A bit that flips on the way is seen by the hash; one that flipped before it was hashed by the plan's own check."""
+    """A bit that flips on the way is seen by the hash; one that flipped before that, by the plan's own check."""
     data = bytearray(NEW)
     data[at] ^= 1 << bit
     store = CutStore({"plan0": OLD})
@@ -160,7 +161,13 @@ def test_the_sites_signature(tmp_path: Path):
     store.write("plan0", OLD)
     stage = staged(store, NEW)
     good = sign_plan(NEW, KEY)
-    for signature in (b"", bytes(64), good[:-1] + bytes((good[-1] ^ 1,)), sign_plan(OLD, KEY), sign_plan(NEW, bytes(32))):
+    for signature in (
+        b"",
+        bytes(64),
+        good[:-1] + bytes((good[-1] ^ 1,)),
+        sign_plan(OLD, KEY),
+        sign_plan(NEW, bytes(32)),
+    ):
         assert switch(stage, NEW, signature=signature, verify=verify) == table.SIGNATURE_WRONG
         assert store.read("plan0") == OLD and store.names() == ["plan0"]
     steps = stage.switch_steps(len(NEW), hash8_of(NEW), good, verify)

@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from . import idle, wire
+from . import console, idle, wire
 
 _board_bytes = 0
 _ballast_bytes = 0
@@ -57,6 +57,9 @@ def heap():
 
 def _answer(message):
     slot = idle.clock.slot
+    if not console.is_there():
+        # On the way of what was printed: the host then knows that it has all of it.
+        print("\x00%d" % message["id"])
     wire.post(
         "answer",
         ',"id":%d,"irq_lost":%d,"flash_ops":%d,"ticks_ms":%d%s'

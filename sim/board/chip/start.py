@@ -37,6 +37,7 @@ from . import wiring as wiring_module
 
 _PATH = ("", ".frozen", "/rom", "/rom/lib", "/lib")
 _SMALLEST_BYTES = 64
+_NAMES_MAX = 2600
 
 
 def run(settings):
@@ -62,6 +63,8 @@ def run(settings):
     app_rom = settings.get("app_rom")
     script = settings.get("script")
     heap_bytes = settings["heap_bytes"]
+    if settings["names_outside"]:
+        _grow_names()
     if app_rom:
         app_rom = libc.bytes_of(app_rom[0], app_rom[1])
     if script:
@@ -124,6 +127,25 @@ def _mount(flash, app_rom):
         _prompt()
     if app_rom is not None:
         vfs.mount(vfs.VfsRom(app_rom), "/rom")
+
+
+def _grow_names():
+    """Make the interpreter's next index of names now, outside the bound, with room for some 2,500 of the program's.
+
+    The index doubles each time it is full, in one block. The board's own names have filled it to where the program
+    would need a block of 15 to 30 KB; on the chip, with its own names only, the blocks are half as large or less.
+    """
+    place = idle.clock
+    before = gc.mem_alloc()
+    index_bytes = 25000 if sys.maxsize > 0x7FFFFFFF else 12000
+    for number in range(_NAMES_MAX):
+        getattr(place, "_n%d" % number, None)
+        if number % 20 == 0:
+            gc.collect()
+            now = gc.mem_alloc()
+            if now - before > index_bytes:
+                return
+            before = now
 
 
 def _bind_heap(heap_bytes):

@@ -6,6 +6,7 @@ CLOCK_MONOTONIC modulo 2^30, so that a latency is measured with both ends' stamp
 When the host closes its end the process ends, at once and whatever it does (read gives 0, write fails).
 """
 
+import gc
 import json
 from time import ticks_us as real_us
 
@@ -14,6 +15,8 @@ import select as _select  # the interpreter's own, before it is replaced
 from . import layout, libc
 
 LINE_MAX = 2048
+_RESERVE_WORDS = 512
+_LOST = b'{"e":"event_lost","t":0,"r":0}\n'
 
 operations = {}
 _lines = {}  # descriptor -> what reads it
@@ -22,6 +25,7 @@ _clock = None
 _inbox = bytearray(LINE_MAX)
 _filled = 0
 _poll = None
+_reserve = [None] * _RESERVE_WORDS
 
 
 def attach(fd, clock):
@@ -45,8 +49,40 @@ def watch(poll):
         poll.register(fd, _select.POLLIN)
 
 
+def _take_reserve():
+    """Give back the reserve, so that the board can speak where the program has used up the heap; see _keep_reserve."""
+    _reserve.clear()
+    gc.collect()
+
+
+def _keep_reserve():
+    """Take the reserve again, if there is room."""
+    global _reserve
+    try:
+        _reserve = [None] * _RESERVE_WORDS
+    except MemoryError:
+        _reserve = []
+
+
 def post(kind, more=""):
-    """Send an event; `more` is JSON members after a comma, or nothing."""
+    """Send an event; `more` is JSON members after a comma, or nothing.
+
+    The program's heap may be full: then the board's reserve is used, and where that is gone too the event is replaced
+    by a constant one, "event_lost". A program never sees a MemoryError that only its observer has caused.
+    """
+    try:
+        _post(kind, more)
+        return
+    except MemoryError:
+        _take_reserve()
+    try:
+        _post(kind, more)
+    except MemoryError:
+        libc.write(_fd, _LOST, len(_LOST))
+    _keep_reserve()
+
+
+def _post(kind, more):
     s, ms = _clock.stamp()
     line = '{"e":"%s","t":%d.%03d,"r":%d%s}\n' % (kind, s, ms, real_us() & 0x3FFFFFFF, more)
     data = line.encode()
@@ -87,7 +123,12 @@ def _receive():
                 break
         if end < 0:
             break
-        run(bytes(view[start:end]))
+        try:
+            run(bytes(view[start:end]))
+        except MemoryError:
+            _take_reserve()
+            run(bytes(view[start:end]))
+            _keep_reserve()
         start = end + 1
     view[: _filled - start] = bytes(view[start:_filled])
     _filled -= start
