@@ -218,10 +218,11 @@ class Night:
 
     def _look(self) -> None:
         for node in self.nodes.nodes:
-            events = node.board.events
-            for event in pwm_events(events[self._seen[node.name] :], self.nodes.dimmer_pin):
+            # One slice: more may come while it is looked at.
+            new = node.board.events[self._seen[node.name] :]
+            self._seen[node.name] += len(new)
+            for event in pwm_events(new, self.nodes.dimmer_pin):
                 self.levels[node.name] = level_of(event)
-            self._seen[node.name] = len(events)
 
     def shown(self) -> list[Shown]:
         """Return what a view may show, in the street's order."""
