@@ -40,7 +40,7 @@ class Settings:
     """
 
     rate: int = 1000
-    slack_ms: int = 250
+    slack_ms: int = 500
     answer_ms: int = 30
     idle_ms: int = 5000
 
