@@ -18,15 +18,18 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := -m pip --quiet --disable-pip-version-check
 
-.PHONY: help setup demo test runtimes lint size bench soak lock clean
+.PHONY: help setup demo forecast test runtimes lint size bench soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv and install what requirements.lock pins
 
-demo: $(STAMP) ## simulate one night of a town; reports in build/demo (SCENARIO=file.yaml)
-	$(BIN)/reverbere sim run $(SCENARIO) --out build/demo
+demo: runtimes ## twelve virtual nodes with the real firmware live through a night; page in build/demo
+	$(BIN)/reverbere demo --out build/demo
+
+forecast: $(STAMP) ## simulate one night of a town; reports in build/forecast (SCENARIO=file.yaml)
+	$(BIN)/reverbere sim run $(SCENARIO) --out build/forecast
 
 test: runtimes ## run the tests on CPython and both MicroPython runtimes (JOBS=2)
 	$(BIN)/python -m pytest -n $(JOBS)

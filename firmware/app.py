@@ -360,10 +360,17 @@ def _notify_all(lamps):
 
 
 def _without_beat(run):
-    """A task that knows no supervisor: it is watched for its death only."""
+    """A task that knows no supervisor: it is watched for its death only, which is seen within `_HOUSE_MS`."""
 
     async def task(beat):
-        await run()
+        inner = asyncio.create_task(run())
+        try:
+            while not inner.done():
+                beat()
+                await sleep_ms(_HOUSE_MS)
+            await inner
+        finally:
+            inner.cancel()
 
     return task
 

@@ -138,6 +138,7 @@ class Uplink:
             try:
                 self.link = self._build()
                 self.what = ""
+                self.link.beat = beat
                 await self.link.run()
             except (MqttError, ValueError, TypeError, MemoryError) as error:
                 self.link = None

@@ -2,7 +2,7 @@
 
 import typer
 
-from .verbs import command, keys, node, plan, sim
+from .verbs import command, demo, keys, node, plan, sim
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(plan.app, name="plan")
@@ -11,6 +11,7 @@ app.add_typer(node.app, name="node")
 app.add_typer(keys.app, name="keys")
 app.command()(command.command)
 app.command()(command.listen)
+app.command()(demo.demo)
 
 
 @app.callback()

@@ -89,6 +89,8 @@ class MqttLink:
             idle_ms=idle_ms,
             resolve=resolve,
         )
+        # Called at least once a minute while the session is kept or waited for; whoever watches this task sets it.
+        self.beat = _silent
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
         self._subscribed: tuple = ()
         self._waiting_id = 0
@@ -122,6 +124,7 @@ class MqttLink:
         try:
             await self._pause(self._backoff.first_ms())
             while True:
+                self.beat()
                 if not self._is_up():
                     await sleep_ms(_NETWORK_POLL_MS)
                     continue
@@ -137,6 +140,7 @@ class MqttLink:
         # In pieces: a long sleep of MicroPython is as wrong as the tick it ends at.
         start = ticks_ms()
         while True:
+            self.beat()
             left = delay_ms - ticks_diff(ticks_ms(), start)
             if left <= 0:
                 return
@@ -195,6 +199,7 @@ class MqttLink:
     async def _serve(self):
         """Publish what waits, until the link is lost."""
         while True:
+            self.beat()
             if not self._is_up():
                 raise LinkLost("network")
             if not self._is_proven and ticks_diff(ticks_ms(), self._start_tick) >= _PROOF_MS:
@@ -241,6 +246,10 @@ class MqttLink:
             return
         self.received += 1
         self._on_message(kind, payload, retain)
+
+
+def _silent():
+    """Nobody watches."""
 
 
 def _name_of(error):

@@ -10,6 +10,11 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * a board has passed its deadline and has not yet noticed;
 * no board is on.
 
+With `slack_us` (for a street of many boards, which is otherwise as slow as one board after the other) time goes in
+strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline at
+once, no faster than the wanted rate. Boards whose deadlines lie close together then run side by side, each up to that
+late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a byte at its radio's port.
+
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
 
@@ -19,6 +24,7 @@ The thread also watches the watchdogs of boards that do not call into their virt
 from __future__ import annotations
 
 import mmap
+import socket
 import struct
 import threading
 import time
@@ -36,6 +42,7 @@ WDT_GRACE_MS = 200
 _FAST_TICK_S = 0.0005
 _SLOW_TICK_S = 0.02
 _READS_MAX = 100
+_WAITING = 2
 
 _CLOCK = {name: 4 * index for index, name in enumerate(layout.CLOCK_FIELDS)}
 _SLOT = {name: 4 * index for index, name in enumerate(layout.SLOT_FIELDS)}
@@ -92,6 +99,7 @@ class Conductor:
         world_s: int = 0,
         start_s: int = 0,
         answer_us: int = ANSWER_US,
+        slack_us: int = 0,
     ) -> None:
         if not 1 <= rate <= 1000:
             raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")
@@ -101,6 +109,7 @@ class Conductor:
         self._shared = Words(self._memory, 0, _CLOCK)
         self._lock = threading.Lock()
         self._rate_wanted = rate
+        self.slack_us = slack_us
         self._v_us = start_s * 1_000_000
         self._r_us = monotonic_us()
         self._rate = SLOW_RATE
@@ -109,6 +118,10 @@ class Conductor:
         self._shared["is_jump"] = int(is_jump)
         self._shared["world_s"] = world_s
         self._shared["answer_us"] = answer_us
+        self._shared["has_bell"] = int(slack_us > 0)
+        self._bell = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # Board: the deadline it was last told of.
+        self._rung: dict[int, int] = {}
         self._write()
         self._is_over = threading.Event()
         self.on_bite: dict[int, Callable[[], None]] = {}
@@ -147,10 +160,18 @@ class Conductor:
         with self._lock:
             return self._v_us + min((monotonic_us() - self._r_us) * self._rate, self._limit)
 
+    def skip(self, us: int) -> None:
+        """Let time pass at once; for a street without current, where nobody waits for anything."""
+        if any(slot[_SLOT["state"] // 4] for slot in self._slots().values()):
+            raise ValueError("a board is on: it would be late")
+        with self._lock:
+            self._v_us += us
+
     def stop(self) -> None:
         """End the thread. The file stays."""
         self._is_over.set()
         self._thread.join(timeout=5)
+        self._bell.close()
 
     def _run(self) -> None:
         while not self._is_over.is_set():
@@ -163,12 +184,12 @@ class Conductor:
             # Not Event.wait: at half a millisecond its own cost would show.
             time.sleep(_FAST_TICK_S if is_fast else _SLOW_TICK_S)
 
-    def _slots(self) -> list[tuple[int, ...]]:
+    def _slots(self) -> dict[int, tuple[int, ...]]:
         fields = len(layout.SLOT_FIELDS)
-        return [
-            struct.unpack_from(f"<{fields}I", self._memory, layout.SLOTS_AT + layout.SLOT_BYTES * number)
+        return {
+            number: struct.unpack_from(f"<{fields}I", self._memory, layout.SLOTS_AT + layout.SLOT_BYTES * number)
             for number in list(self.on_bite)
-        ]
+        }
 
     def _tick(self) -> None:
         state_at, deadline_at, has_at = (_SLOT[name] // 4 for name in ("state", "deadline_ms30", "has_deadline"))
@@ -177,7 +198,8 @@ class Conductor:
         is_slow = self._rate_wanted == 1
         deadlines: list[int] = []
         is_anyone_there = False
-        for slot in self._slots():
+        slots = self._slots()
+        for slot in slots.values():
             if slot[state_at] == 0:
                 continue
             is_anyone_there = True
@@ -187,12 +209,27 @@ class Conductor:
                 deadlines.append(slot[deadline_at])
         with self._lock:
             self._rebase(is_slow or not is_anyone_there, deadlines)
+        if self.slack_us:
+            self._ring(slots)
+
+    def _ring(self, slots: dict[int, tuple[int, ...]]) -> None:
+        """Wake the boards whose deadline has come, once each."""
+        state_at, deadline_at, port_at = (_SLOT[name] // 4 for name in ("state", "deadline_ms30", "radio_port"))
+        has_at = _SLOT["has_deadline"] // 4
+        ms30 = self.now_us() // 1000 % RING
+        for number, slot in slots.items():
+            deadline = slot[deadline_at]
+            is_due = slot[state_at] == _WAITING and slot[has_at] and diff30(deadline, ms30) <= 0
+            if is_due and self._rung.get(number) != deadline:
+                self._rung[number] = deadline
+                self._bell.sendto(b"!", ("127.0.0.1", slot[port_at]))
 
     def _rebase(self, is_slow: bool, deadlines: list[int]) -> None:
         shared = self._shared
         shared["seq"] = (shared["seq"] + 1) % RING
         real = monotonic_us()
-        self._v_us += min(max(0, real - self._r_us) * self._rate, self._limit)
+        passed_us = max(0, real - self._r_us)
+        self._v_us += min(passed_us * self._rate, self._limit)
         self._r_us = real
         self._rate, self._limit = SLOW_RATE, SLOW_LIMIT_US
         if not is_slow:
@@ -200,7 +237,10 @@ class Conductor:
             ms30 = self._v_us // 1000 % RING
             for deadline in deadlines:
                 left_us = min(left_us, diff30(deadline, ms30) * 1000 - self._v_us % 1000)
-            if left_us > 0:
+            if self.slack_us:
+                if left_us > 0:
+                    self._v_us += min(left_us + self.slack_us, passed_us * self._rate_wanted)
+            elif left_us > 0:
                 self._rate, self._limit = self._rate_wanted, left_us
         self._write_fields()
         shared["seq"] = (shared["seq"] + 1) % RING

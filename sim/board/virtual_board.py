@@ -70,10 +70,11 @@ class Street:
         world_s: int = 0,
         start_s: int = 0,
         answer_us: int = ANSWER_US,
+        slack_us: int = 0,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.conductor = Conductor(folder / "street.bin", rate, jump, world_s, start_s, answer_us)
+        self.conductor = Conductor(folder / "street.bin", rate, jump, world_s, start_s, answer_us, slack_us)
         self.boards: list[VirtualBoard] = []
 
     def board(self, name: str, runtime: Runtime, **settings: Any) -> VirtualBoard:
@@ -172,6 +173,13 @@ class VirtualBoard:
         if self._has_mains:
             raise BoardError("the flash is in use: call power_cut() first")
         flash_image.install(self._flash_path, files)
+
+    def prepare(self, wiring: Mapping[str, Any], script: Sequence[tuple[float, Mapping[str, Any]]]) -> None:
+        """Give the next start another wiring and script; only while the board is off."""
+        if self._has_mains:
+            raise BoardError("the script is being read: call power_cut() first")
+        self._wiring = dict(wiring)
+        self._script = self._write_script(script)
 
     def files(self) -> dict[str, bytes]:
         """Return the files on the flash, as they are now."""

@@ -90,6 +90,7 @@ ROOMS: dict[str, str] = {
     "host_tools": "host_tools",
     "sim": "sim",
     "sim/board": "sim/board",
+    "sim/board/demo": "sim/board/demo",
 }
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
 SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.boot_files", "firmware.system.bundle")
@@ -135,12 +136,18 @@ MAY_IMPORT: dict[str, Row] = {
         None,
         "use control, links.codec or host_tools.plan; make system logic pure and name it in PURE_SYSTEM",
     ),
+    # The demo is a fleet's host and its street at once: it commissions nodes, and plays their night.
+    "sim/board/demo": Row(
+        (*SHARED, *PURE_SYSTEM, *HOST_SHARED, "sim", "host_tools", "tests.runtimes"),
+        None,
+        "boot firmware/main.py as a process of its own; do not import it",
+    ),
     "sim/board": Row(
         (*SHARED, *PURE_SYSTEM, "sim"), None, "boot firmware/main.py as a process of its own; do not import it"
     ),
 }
 # The sim verbs (`plan_show` and its like join when they are written).
-SIM_VERBS = ("host_tools/verbs/sim.py",)
+SIM_VERBS = ("host_tools/verbs/sim.py", "host_tools/verbs/demo.py")
 # "Names of contracts only": constants (UPPER_CASE) and these. A driver does not decide, so it needs no more of control.
 CONTRACT_NAMES = frozenset({"const", "Now", "Seen"})
 # main.py chooses the slot, so it may import by a computed name.

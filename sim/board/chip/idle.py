@@ -212,6 +212,8 @@ def _slice_ms(until30, has_deadline):
             return SLICE_MS  # nothing is ever due: only the host can wake it
         clock.own(left)
         return 0
+    if clock.shared.has_bell:
+        return SLICE_MS
     wanted = clock.shared.wanted
     if wanted > 1:
         left = left // wanted

@@ -24,6 +24,7 @@ CLOCK_FIELDS = (
     "answer_us",  # real us within which a peer answers what a board has sent
     "boards",  # how many slots are given out
     "world_s",  # UTC of the virtual world at v_s = 0, seconds since 2000
+    "has_bell",  # 1: whoever's deadline has come is told by a byte at its radio's port, and need not look
 )
 
 # A node's slot.

@@ -69,8 +69,10 @@ def _receive():
     """Take every frame that has come; called by the board when the socket has something."""
     while True:
         got = libc.recv(_fd, _frame, len(_frame), _MSG_DONTWAIT)
-        if got < 12:
+        if got < 0:
             return
+        if got < 12:
+            continue  # the conductor's bell, which only wakes
         sender = bytes(_frame[6:12])
         if _radio is None or _is_lost():
             continue

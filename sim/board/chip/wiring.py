@@ -11,7 +11,8 @@
 An I2C bus is named by its number, or by "scl,sda" for a SoftI2C on those pins. A model is made with what its entry has
 beside `model` and `name`. `name` (else the class's) is what the host calls it by in the operations
 {"op": "fault", "name": "lux", "fault": "no_answer"} and {"op": "set", "name": "lux", "what": "lux", "value": 12}.
-Models learn the time, in ms since this start of the process, before every access and at least every 100 ms.
+Models learn the time, in ms since this start of the process, before every access and at least every 100 ms, or every
+"tick_ms": 60000 where the wiring says so (a clock chip needs it only when it is read, and each tick wakes the board).
 """
 
 from . import idle, machine_bus, machine_pin, vesp32, vmachine, vonewire, wire
@@ -40,12 +41,13 @@ def tick():
 class _Ticker:
     """A timer of the board's that tells the models the time."""
 
-    def __init__(self):
+    def __init__(self, period_ms):
+        self._period_ms = period_ms
         self.due30 = idle.clock.world_ms30()
 
     def fire(self):
         tick()
-        self.due30 = (idle.clock.world_ms30() + _TICK_MS) & MASK
+        self.due30 = (idle.clock.world_ms30() + self._period_ms) & MASK
 
 
 def hang(wiring):
@@ -76,7 +78,7 @@ def hang(wiring):
         entry = wiring["dali"]
         gears = [_make(one, "gear%d" % at) for at, one in enumerate(entry["gears"])]
         _models[entry.get("name", "dali")] = DaliPort(entry["tx"], entry["rx"], gears).bus
-    idle.timers.append(_Ticker())
+    idle.timers.append(_Ticker(wiring.get("tick_ms", _TICK_MS)))
     idle.reschedule()
 
 

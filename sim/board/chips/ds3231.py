@@ -14,9 +14,19 @@ def _to_bcd(number: int) -> int:
 
 
 class Ds3231Model(RegisterModel):
-    """It counts real seconds of `tick` in BCD, as the chip does; it takes every fourth year for a leap year."""
+    """It counts real seconds of `tick` in BCD, as the chip does; it takes every fourth year for a leap year.
+
+    ``time``: (year, month, date, hour, minute, second) that it was set to, of 2000 to 2099: its battery has kept it.
+    """
 
     address = 0x68
+
+    def __init__(self, time: "tuple[int, ...] | list[int]" = ()) -> None:
+        super().__init__()
+        if time:
+            for at, value in enumerate((time[5], time[4], time[3], 1, time[2], time[1], time[0] - 2000)):
+                self.registers[at] = _to_bcd(value)
+            self.registers[0x0F] &= 0x7F
 
     def power_on(self) -> None:
         """Registers as after the first power-on: 1 January of year 0, a Sunday called 1; stopped flag set."""
