@@ -108,9 +108,10 @@ def result_table(results: Mapping[str, Any]) -> Table:
         "all", wh(own), wh(simulated), percent(deviation(own, simulated)), *(wh(total[name]) for name in BASELINES),
         str(sum(row["decisions"] for row in rows)), str(sum(row["onlines"] for row in rows)),
     ]  # fmt: skip
-    titles = ["node", "node's own\nreports", "simulator", "node\nagainst it", *BASELINES.values(), "decisions", "links"]
+    titles = ["node", "node\ntells", "simu-\nlator", "differ-\nence", "full\nnight", "fixed\ndimming",
+              "extinc-\ntion", "deci-\nsions", "links\nmade"]  # fmt: skip
     for title, foot in zip(titles, footer, strict=True):
-        found.add_column(title.replace(" ", "\n", 1), foot, justify="left" if title == "node" else "right")
+        found.add_column(title, foot, justify="left" if title == "node" else "right", no_wrap=True)
     for row in rows:
         energy = row["node_energy"]
         off = percent(deviation(energy["estimated_wh"], row["simulator_wh"]))
