@@ -46,6 +46,7 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
+_LOOK_MS = const(1000)
 _HOUSE_MS = const(5000)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
@@ -126,6 +127,8 @@ class App:
         self.settings.append(settings)
         plan, plan_hash = self._plan(number)
         controller = Controller(settings, plan)
+        # Before any input: a counter that has begun takes nothing back.
+        lifetime.restore(controller, self.store.read("counters%d" % number), 0)
         intake = Intake(controller, Seen(), Now(), self.journal, ticks_ms, number)
         intake.start_run(self._config_hash, plan_hash, VERSION, settings.start_level_permille)
         return Lamp(intake, dimmer, relay, ticks_ms, self.boot_log.keep_level)
@@ -263,7 +266,7 @@ class App:
         """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
         from firmware import uplink
 
-        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log)
+        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log, _LOOK_MS)
         for lamp in self.lamps:
             supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:

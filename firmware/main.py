@@ -7,6 +7,7 @@ without one the lamp has its safe level for five minutes before the next try. `m
 """
 
 import binascii
+import gc
 import io
 import os
 import struct
@@ -17,8 +18,7 @@ import machine
 import micropython
 
 _WATCHDOG_MS, _SERVICE_MS, _BAD_MAX = 30000, 7200000, 3
-_RTC = "<3s5B4HI"
-_SAFE = (65535, 65535, 65535, 65535)
+_RTC, _SAFE = "<3s5B4HI", (65535, 65535, 65535, 65535)
 # How the last run ended; bad are those from _CRASH on. _INTENDED to _SUPERVISOR are also the marks that a run leaves.
 _INTENDED, _POWER, _BROWN_OUT, _SOFT, _OTHER, _CRASH, _SUPERVISOR, _WATCHDOG, _PANIC = 1, 2, 3, 4, 5, 16, 17, 18, 19
 
@@ -118,8 +118,8 @@ def _start(lamps, state, watchdog):
 
 def main():
     """Start the node. Returns in service mode only; an undelivered node (no `/boot.lamp`) can be stopped by Ctrl-C."""
-    watchdog = machine.WDT(timeout=_WATCHDOG_MS)
-    is_back = False
+    watchdog, is_back = machine.WDT(timeout=_WATCHDOG_MS), False
+    gc.threshold(8192)  # Collected early, the heap stays in one piece: TLS and plans need large blocks.
     try:
         lamps = _read("/boot.lamp", b"RLMP")
         is_open = lamps == b"" or (lamps is not None and not lamps[4])

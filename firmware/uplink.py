@@ -116,8 +116,8 @@ class WiFi:
 class Uplink:
     """Builds the session with the broker and keeps it; for the supervisor.
 
-    Certificates that are none, or no room for TLS, are no reason to start the node anew: the lamp goes on, ``what`` says
-    why there is no link, and it is tried again every 5 min.
+    Certificates that are none, or no room for TLS, are no reason to start the node anew: the lamp goes on, ``what``
+    says why there is no link, and it is tried again every 5 min.
     """
 
     def __init__(self, config, store, box, on_message, wifi):

@@ -7,7 +7,6 @@ the start (the launcher keeps the lamp at its safe level), any other device is l
 
 import machine
 
-
 from firmware.drivers.civil_date import date_of_day, day_of_date
 from firmware.drivers.contract import BadAnswer, DriverError
 from firmware.links.timing import ticks_ms
@@ -71,7 +70,7 @@ class Wiring:
         name = device.get("name", "?")
         try:
             made = build(self, name, device, _options(device), extra)
-        except (DriverError, OSError, ValueError, TypeError, KeyError) as error:
+        except (DriverError, ImportError, OSError, ValueError, TypeError, KeyError) as error:
             raise WiringError(name, str(error) or type(error).__name__)
         if made is None:
             raise WiringError(name, "no such driver here")

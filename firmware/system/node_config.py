@@ -7,11 +7,13 @@ what would leave a lamp without its controller. Parts that are absent are not th
 ``format``             1
 ``site``, ``node``     names in topics; ``id``: 0 … 65535 in payloads; ``groups``: [[name, id], …]
 ``zone``, ``place``    as `Config`
-``lamps``              1 … 4 of ``{"dimmer": device, "relay": device, "levels", "powers", "standby", "start", "config"}``
+``lamps``              1 … 4 of ``{"dimmer": device, "relay": device, "levels", "powers", "standby", "start",
+                       "config"}``
 ``sensors``            up to 12 devices, each with ``"lamps": [0, …]`` and ``"period_s"``
 ``buses``              ``{"i2c0": {"scl": 22, "sda": 21, "hz": 100000}, "uart1": {"tx", "rx", "baud"}, …}``
 ``clock``              ``{"drift_ppm", "build_day", "sntp": [address, …], "chip": device}``
 ``mqtt``               ``{"host", "port", "server_name", "tls", "window_s", "keepalive_s"}``
+``wifi``               ``{"ssid"}``; its password is a secret of the node
 ``wave``               ``{"channel": 1 … 13}``
 ``reports``            ``{"status_s": 60 … 86400, "energy_quarters": 1 … 96}``
 ====================== ==============================================================================================

@@ -16,7 +16,7 @@ from firmware.control.compat import const
 from firmware.control.ticks import ticks_add, ticks_diff
 
 # How often the tasks are looked at.
-_LOOK_MS = const(1000)
+_LOOK_MS = const(250)
 # The delay before a start is this, doubled at each further death, up to the most.
 _DELAY_MS = const(1000)
 _DELAY_MAX_MS = const(60000)
@@ -25,7 +25,6 @@ _DEATHS_MAX = const(6)
 _LAMP_DEATHS_MAX = const(3)
 _HEALED_MS = const(600000)
 TASKS_MAX = const(16)
-_CAUSE_MAX = const(80)
 
 # Why the node is reset (`BootLog.fail`).
 FAIL_SILENT = const(1)
@@ -69,13 +68,14 @@ class Supervisor:
 
     ``feed``: a callable, ``WDT.feed``; called only from `run`. ``ticks_ms``: a callable, the ring of 2^30 ms.
     ``on_error(name, error)``: told of every death, before the start that follows; what it raises is swallowed, since a
-    full log must not be the end of the lamp. ``restarts`` counts starts after a death, ``stray`` exceptions of tasks
+    full log must not be the end of the lamp. ``look_ms``: how often the tasks are looked at. ``restarts`` counts starts after a death, ``stray`` exceptions of tasks
     that nobody has added.
 
     The watchdog's own time must be longer than ``_LOOK_MS`` and than the longest blocking call (flash: 0.5 s).
     """
 
-    def __init__(self, feed, ticks_ms, on_error=None):
+    def __init__(self, feed, ticks_ms, on_error=None, look_ms=_LOOK_MS):
+        self._look_ms = look_ms
         self._feed = feed
         self._ticks_ms = ticks_ms
         self._on_error = on_error
@@ -103,7 +103,7 @@ class Supervisor:
         try:
             while True:
                 self.look()
-                await asyncio.sleep(_LOOK_MS / 1000)
+                await asyncio.sleep(self._look_ms / 1000)
         finally:
             # The node is reset next. In a test, or a simulation of the whole node, nothing may live on.
             for watched in self._watched:
@@ -156,7 +156,7 @@ class Supervisor:
         self._note_death(watched, error)
 
     def _note_death(self, watched, error):
-        watched.cause = "its own end" if error is None else repr(error)[:_CAUSE_MAX]
+        watched.cause = "its own end" if error is None else type(error).__name__
         watched.deaths += 1
         tick = self._ticks_ms()
         delay_ms = 0

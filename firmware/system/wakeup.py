@@ -1,4 +1,4 @@
-"""One task waits, others and interrupts wake it: `asyncio.ThreadSafeFlag` with a time limit, on the chip and on a host."""
+"""One task waits, others and interrupts wake it: `asyncio.ThreadSafeFlag` with a time limit, on chip and host."""
 
 import asyncio
 
@@ -7,10 +7,13 @@ if hasattr(asyncio, "ThreadSafeFlag"):
     _wait_for = asyncio.wait_for_ms
 else:  # CPython: there are no interrupts, so an event will do
 
-    class _Flag(asyncio.Event):
+    class _HostFlag(asyncio.Event):
         async def wait(self):
             await super().wait()
             self.clear()
+            return True
+
+    _Flag = _HostFlag
 
     def _wait_for(awaitable, ms):
         return asyncio.wait_for(awaitable, ms / 1000)

@@ -177,6 +177,15 @@ def boot(source, chip, step, root, written):
 
     doubles = {"machine": machine_of(chip), "micropython": Micropython, "os": Os, "time": Time, "sys": Sys}
 
+    class Gc:
+        """The collector: what the launcher sets of it has no effect here."""
+
+        @staticmethod
+        def threshold(count):
+            pass
+
+    doubles["gc"] = Gc
+
     def imported(name, *rest):
         if name == "firmware":
             if step["app"] == "missing":
