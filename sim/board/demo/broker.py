@@ -140,7 +140,7 @@ class Amqtt:
         return self
 
     async def _start(self) -> None:
-        from amqtt.broker import Broker
+        from amqtt.broker import Broker  # type: ignore[import-untyped]
 
         self._broker = Broker(
             {

@@ -11,7 +11,8 @@ from .results import BASELINES, deviation, percent, wh
 
 _STYLE = Path(__file__).resolve().parents[2] / "report" / "template" / "night.css"
 _MORE = """td, th { text-align: right; white-space: nowrap } td:first-child, th:first-child { text-align: left }
-table tfoot td { color: var(--lamp); font-weight: 600 } ul { padding-left: 1.15em; max-width: 68ch } li::marker { color: var(--lamp) }
+table tfoot td { color: var(--lamp); font-weight: 600 }
+ul { padding-left: 1.15em; max-width: 68ch } li::marker { color: var(--lamp) }
 .strip { display: block; width: 100%; height: auto; margin-top: 8px }"""
 _WIDTH, _ROW, _GAP, _LEFT = 1200, 22, 4, 44
 
@@ -46,11 +47,9 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
          f"<b class='{'ok' if not results['replay']['differences'] else 'ko'}'>"
          f"{escape(results['replay']['verdict'])}</b>"),
     )  # fmt: skip
+    kinds = "; ".join(sorted({row["interpreter"] for row in results["lamps"]}))
     facts = [
-        (
-            "nodes",
-            f"{len(results['lamps'])}, on {escape('; '.join(sorted({r['interpreter'] for r in results['lamps']})))}",
-        ),
+        ("nodes", f"{len(results['lamps'])}, on {escape(kinds)}"),
         ("broker", escape(results["broker"])),
         ("passers", str(results["passers"])),
         ("messages", f"{messages}: " + ", ".join(f"{count} {name}" for name, count in results["messages"].items())),
@@ -59,8 +58,8 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
     ]
     if cut is not None:
         text = (
-            f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} nodes were in "
-            f"the middle of a write; back, every lamp was lit within {cut['lit_after_ms']} ms of its board's start, at "
+            f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} nodes were "
+            f"in the middle of a write; back, every lamp was lit within {cut['lit_after_ms']} ms of its board's start, at "
             f"{cut['lit_permille'] / 10:.0f} % or more"
         )
         facts.append(("feeder cut", text))
@@ -128,7 +127,8 @@ def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
     parts = [f'<svg class="strip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="levels over the night">']
 
     def x(t_ms: int) -> float:
-        return round(_LEFT + (min(max(t_ms, start), end) - start) * (_WIDTH - _LEFT) / (end - start), 1)
+        share = (min(max(t_ms, start), end) - start) / (end - start)
+        return round(_LEFT + float(share) * (_WIDTH - _LEFT), 1)
 
     for number, (row, pieces) in enumerate(zip(results["lamps"], levels, strict=True)):
         y = number * (_ROW + _GAP)
