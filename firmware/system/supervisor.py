@@ -68,8 +68,8 @@ class Supervisor:
 
     ``feed``: a callable, ``WDT.feed``; called only from `run`. ``ticks_ms``: a callable, the ring of 2^30 ms.
     ``on_error(name, error)``: told of every death, before the start that follows; what it raises is swallowed, since a
-    full log must not be the end of the lamp. ``look_ms``: how often the tasks are looked at. ``restarts`` counts starts after a death, ``stray`` exceptions of tasks
-    that nobody has added.
+    full log must not be the end of the lamp. ``look_ms``: how often the tasks are looked at. ``restarts`` counts
+    starts after a death, ``stray`` exceptions of tasks that nobody has added.
 
     The watchdog's own time must be longer than ``_LOOK_MS`` and than the longest blocking call (flash: 0.5 s).
     """
