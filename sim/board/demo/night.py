@@ -174,7 +174,9 @@ class Night:
         self.notes.append(text)
 
     def _pass_until(self, t_ms: int, view: View) -> None:
-        while self.now_ms < t_ms:
+        while (left_ms := t_ms - self.now_ms) > 0:
+            # Slower towards the end: a look later may be a minute later.
+            self.street.conductor.rate = max(1, min(self.settings.rate, left_ms // 500))
             self._look()
             view(self)
             if crashed := self.nodes.crashed():
