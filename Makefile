@@ -48,7 +48,7 @@ size: $(STAMP) ## bytes of the firmware as compiled for the chip
 	$(BIN)/python -m tests.bench.size
 
 bench: runtimes ## measure speed; needs a quiet machine
-	$(BIN)/python -m pytest -m bench -s tests/bench
+	$(BIN)/python -m pytest -m bench -s tests
 
 soak: runtimes ## long runs under faults (bounded to two hours a test)
 	$(BIN)/python -m pytest -m soak -s -o timeout=7200 tests
