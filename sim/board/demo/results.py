@@ -81,6 +81,22 @@ def _total(lamps: list[dict[str, Any]]) -> dict[str, Any]:
     return total
 
 
+# What rounding to whole watt-hours, a quarter lost with the feeder and late wake-ups may add up to.
+DEVIATION_MAX_PERMILLE = 100
+DEVIATION_MAX_WH = 2.0
+
+
+def strangers(results: Mapping[str, Any]) -> list[str]:
+    """Return the nodes whose own energy is far from the simulator's, or unknown where there was light to count."""
+    found = []
+    for row in results["lamps"]:
+        told, simulated = row["node_energy"]["estimated_wh"], row["simulator_wh"]
+        off_wh = simulated if told is None else abs(told - simulated)
+        if off_wh > max(DEVIATION_MAX_WH, simulated * DEVIATION_MAX_PERMILLE / 1000):
+            found.append(row["node"])
+    return found
+
+
 def wh(value: float | None) -> str:
     """Return an energy for people; a dash where no node knows it."""
     return "–" if value is None else f"{value:.0f}"
