@@ -10,7 +10,7 @@ from host_tools.plan.problems import SiteError
 from sim.board.demo import play
 from sim.board.demo.broker import BrokerError
 from sim.board.demo.night import NightError, Settings
-from sim.board.demo.results import result_table
+from sim.board.demo.results import result_table, strangers
 from sim.board.demo.script import ScriptError
 from sim.board.demo.view import make_view
 from sim.board.virtual_board import BoardError
@@ -32,7 +32,8 @@ def demo(
 ) -> None:
     """Light a street of nodes for a night: real firmware on virtual boards, a real broker, passers, a feeder cut.
 
-    Exits 0 when every node's journal, decided again, agrees; 1 at a difference; 2 when the demo cannot be played.
+    Exits 0 when every node's journal, decided again, agrees, and its energy is the simulator's within a tenth; 1 where
+    not; 2 when the demo cannot be played.
     """
     console = Console()
     try:
@@ -63,6 +64,8 @@ def demo(
         )
     if total["full_night_saving_permille"] is not None:
         console.print(f"saved against a full night: {total['full_night_saving_permille'] / 10:.1f} %", highlight=False)
+    if far := strangers(results):
+        console.print(f"energy far from the simulator's: {', '.join(far)}", markup=False, highlight=False)
     console.print(f"journals decided again: {results['replay']['verdict']}", markup=False, highlight=False)
     console.print(f"Wrote to {out}: demo.html, demo.json, reports.jsonl, journals/", markup=False, soft_wrap=True)
     if not played.is_good:

@@ -1,7 +1,7 @@
 """The demo's broker: a real mosquitto with the site's own certificates and rules, else amqtt inside this process.
 
 mosquitto gets host_tools/mosquitto_config.py as it stands, on the loopback only. amqtt (pure Python) takes its place
-where none is installed: TLS with client certificates as well, without the rules of who may write what.
+where none is installed: TLS as well, but it demands no certificate of a node and has no rules of who may write what.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ class Mosquitto:
 class Amqtt:
     """An amqtt broker in a thread of its own, from `with` to its end."""
 
-    title = "amqtt (in this process; no rules of who may write what)"
+    title = "amqtt (in the demo's process; demands no certificates, has no rules)"
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -140,7 +140,7 @@ class Amqtt:
         return self
 
     async def _start(self) -> None:
-        from amqtt.broker import Broker
+        from amqtt.broker import Broker  # type: ignore[import-untyped]
 
         self._broker = Broker(
             {

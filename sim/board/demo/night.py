@@ -1,4 +1,4 @@
-"""One night of the demo's street: start, feeder cut, morning. What it is told by nodes and broker is kept for the page."""
+"""One night of the demo's street: start, feeder cut, morning. What nodes and broker tell is kept for the page."""
 
 from __future__ import annotations
 
@@ -174,7 +174,9 @@ class Night:
         self.notes.append(text)
 
     def _pass_until(self, t_ms: int, view: View) -> None:
-        while self.now_ms < t_ms:
+        while (left_ms := t_ms - self.now_ms) > 0:
+            # Slower towards the end: a look later may be a minute later.
+            self.street.conductor.rate = max(1, min(self.settings.rate, left_ms // 500))
             self._look()
             view(self)
             if crashed := self.nodes.crashed():
@@ -209,12 +211,9 @@ class Night:
 
     def _lit(self, node: Node, mark: int) -> tuple[int, int]:
         """Return after how many ms of its start the lamp was lit, and at how many permille at first."""
-        events = node.board.events[mark:]
-        boot = next((event for event in events if event["e"] == "boot"), None)
-        lit = pwm_events(events, self.nodes.dimmer_pin)
-        if boot is None or not lit:
-            raise NightError(f"{node.name}: did not light its lamp after the feeder's return: {events[-5:]}")
-        return round((lit[0]["t"] - boot["t"]) * 1000), level_of(lit[0])
+        boot = node.board.wait_for("boot", since=mark)
+        lit = node.board.wait_for("pwm", since=mark, n=self.nodes.dimmer_pin)
+        return round((lit["t"] - boot["t"]) * 1000), level_of(lit)
 
     def _look(self) -> None:
         for node in self.nodes.nodes:

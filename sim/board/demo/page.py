@@ -10,8 +10,10 @@ from typing import Any
 from .results import BASELINES, deviation, percent, wh
 
 _STYLE = Path(__file__).resolve().parents[2] / "report" / "template" / "night.css"
-_MORE = "td, th { text-align: right; white-space: nowrap } td:first-child, th:first-child { text-align: left } \
-table tfoot td { color: var(--lamp); font-weight: 600 } .strip { display: block; width: 100%; height: auto; margin-top: 8px }"
+_MORE = """td, th { text-align: right; white-space: nowrap } td:first-child, th:first-child { text-align: left }
+table tfoot td { color: var(--lamp); font-weight: 600 }
+ul { padding-left: 1.15em; max-width: 68ch } li::marker { color: var(--lamp) }
+.strip { display: block; width: 100%; height: auto; margin-top: 8px }"""
 _WIDTH, _ROW, _GAP, _LEFT = 1200, 22, 4, 44
 
 REAL = (
@@ -45,11 +47,9 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
          f"<b class='{'ok' if not results['replay']['differences'] else 'ko'}'>"
          f"{escape(results['replay']['verdict'])}</b>"),
     )  # fmt: skip
+    kinds = "; ".join(sorted({row["interpreter"] for row in results["lamps"]}))
     facts = [
-        (
-            "nodes",
-            f"{len(results['lamps'])}, on {escape('; '.join(sorted({r['interpreter'] for r in results['lamps']})))}",
-        ),
+        ("nodes", f"{len(results['lamps'])}, on {escape(kinds)}"),
         ("broker", escape(results["broker"])),
         ("passers", str(results["passers"])),
         ("messages", f"{messages}: " + ", ".join(f"{count} {name}" for name, count in results["messages"].items())),
@@ -57,11 +57,12 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         ("wall clock", f"{results['wall_s']:.0f} s, on average ×{results['rate']}"),
     ]
     if cut is not None:
-        facts.append(
-            ("feeder cut", f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} "
-             f"nodes were in the middle of a write; back, every lamp was lit {cut['lit_after_ms']} ms after its board's "
-             f"start at {cut['lit_permille'] / 10:.0f} % or more")
-        )  # fmt: skip
+        text = (
+            f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} nodes were "
+            f"in the middle of a write; back, every lamp was lit within {cut['lit_after_ms']} ms of its board's start, "
+            f"at {cut['lit_permille'] / 10:.0f} % or more"
+        )
+        facts.append(("feeder cut", text))
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="dark">'
@@ -73,7 +74,8 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         f"</div><h1>{escape(results['site'])}</h1><p class='soft'>Night of {results['date']}, "
         f"{len(results['lamps'])} nodes</p><div class='bigs'>"
         + "".join(
-            f'<section class="big"><h2>{title}</h2><p class="figure">{value}</p><div class="notes">{note}</div></section>'
+            f'<section class="big"><h2>{title}</h2><p class="figure">{value}</p>'
+            f'<div class="notes">{note}</div></section>'
             for title, value, note in bigs
         )
         + '</div></header><main><section class="wrap"><h2>The light, as the nodes decided it</h2>'
@@ -84,7 +86,7 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
         + '</dl></section><div class="stack">'
         + "".join(
-            f"<section><h2>{title}</h2><ul id='assume'>{''.join(f'<li>{escape(one)}</li>' for one in lines)}</ul></section>"
+            f"<section><h2>{title}</h2><ul>{''.join(f'<li>{escape(one)}</li>' for one in lines)}</ul></section>"
             for title, lines in (("What is real", REAL), ("What is a double", DOUBLES))
         )
         + "</div></div></main></body></html>\n"
@@ -94,29 +96,23 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
 def _table(results: Mapping[str, Any]) -> str:
     heads = ["node", "node's reports, Wh", "simulator, Wh", "difference", *(f"{one}, Wh" for one in BASELINES.values()),
              "decisions", "of the simulator", "links", "starts"]  # fmt: skip
-    rows = "".join(
-        _row(
-            [
-                row["node"],
-                wh(energy["estimated_wh"]),
-                f"{row['simulator_wh']:.1f}",
-                percent(deviation(energy["estimated_wh"], row["simulator_wh"])),
-                *(wh(energy[name]) for name in BASELINES),
-                row["decisions"],
-                row["simulator_decisions"],
-                row["onlines"],
-                row["starts"],
-            ]
-        )  # fmt: skip
-        for row in results["lamps"]
-        for energy in (row["node_energy"],)
-    )
+    rows = "".join(_row(_cells(row)) for row in results["lamps"])
     total = results["total"]
-    foot = _row(["all", wh(total["estimated_wh"]), f"{total['simulator_wh']:.1f}",
-                 percent(deviation(total["estimated_wh"], total["simulator_wh"])),
-                 *(wh(total[name]) for name in BASELINES), *([""] * 4)])  # fmt: skip
+    off = percent(deviation(total["estimated_wh"], total["simulator_wh"]))
+    energies = [wh(total[name]) for name in BASELINES]
+    foot = _row(["all", wh(total["estimated_wh"]), f"{total['simulator_wh']:.1f}", off, *energies, *([""] * 4)])
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>"
+
+
+def _cells(row: Mapping[str, Any]) -> list[Any]:
+    energy = row["node_energy"]
+    off = percent(deviation(energy["estimated_wh"], row["simulator_wh"]))
+    return [
+        row["node"], wh(energy["estimated_wh"]), f"{row['simulator_wh']:.1f}", off,
+        *(wh(energy[name]) for name in BASELINES), row["decisions"], row["simulator_decisions"], row["onlines"],
+        row["starts"],
+    ]  # fmt: skip
 
 
 def _row(cells: list[Any]) -> str:
@@ -131,7 +127,8 @@ def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
     parts = [f'<svg class="strip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="levels over the night">']
 
     def x(t_ms: int) -> float:
-        return round(_LEFT + (min(max(t_ms, start), end) - start) * (_WIDTH - _LEFT) / (end - start), 1)
+        share = (min(max(t_ms, start), end) - start) / (end - start)
+        return round(_LEFT + float(share) * (_WIDTH - _LEFT), 1)
 
     for number, (row, pieces) in enumerate(zip(results["lamps"], levels, strict=True)):
         y = number * (_ROW + _GAP)

@@ -16,7 +16,7 @@ from . import page
 from .journals import Replayed, copy_journals, decided, replay_all
 from .night import Night, Settings
 from .nodes import Interpreter
-from .results import results_of
+from .results import results_of, strangers
 from .script import Hours, Script, make_script
 from .view import LiveView, PlainView
 
@@ -44,8 +44,8 @@ class Played:
 
     @property
     def is_good(self) -> bool:
-        """Whether every journal could be decided again without a difference."""
-        return not self.replayed.differences and not self.replayed.skipped
+        """Whether every journal could be decided again without a difference, and the energies are the simulator's."""
+        return not self.replayed.differences and not self.replayed.skipped and not strangers(self.results)
 
 
 def interpreters() -> list[Interpreter]:

@@ -1,4 +1,4 @@
-"""What happens in the demo's street: the passers of its scenario as presence edges, and what the simulator makes of them.
+"""What happens in the demo's street: the scenario's passers as presence edges, and what the simulator makes of them.
 
 The nodes get the very edges that the simulator gives its lamps. The simulator's lamps here have the nodes' own plans
 and configurations (`Site.plan_bytes`, `Site.lamp_config`), so that both sides differ in nothing but the board, the
