@@ -163,6 +163,7 @@ class App:
         intake.start_run(self._config_hash, _hash(data), VERSION, level)
         lamp.take_over(intake)
         self.keeper.tell_again()
+        intake.take_over(former)
 
     def _build_clock(self, wiring):
         config = self.config

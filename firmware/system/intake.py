@@ -7,6 +7,8 @@ journal's ticks for a clock (sim/journal_replay.py): it imports nothing but cont
 """
 
 from firmware.control.compat import const
+from firmware.control.derating import UNKNOWN_DC
+from firmware.control.inputs import UNKNOWN
 from firmware.control.ticks import ticks_diff
 
 from .intake_apply import (
@@ -83,6 +85,27 @@ class Intake:
             head = (head - 1) & _COUNT_MASK
         self._posted[head % _POSTED_MAX] = 1 if value else 0
         self._head = (head + 1) & _COUNT_MASK
+
+    def take_over(self, former):
+        """Take what ``former`` saw, and the newest edge that still waits there: after a switch of plan, for the new
+        controller. Its sensors tell changes only: who stands there, and is not told of, would stand in the dark.
+
+        Not what is told anew by itself: the clock, commands, the gear's faults."""
+        seen = former.seen
+        presence = seen.presence
+        if former._tail != former._head:
+            presence = former._posted[(former._head - 1) % _POSTED_MAX]
+        for kind, value, unknown in (
+            (INPUT_PRESENCE, presence, 0),
+            (INPUT_LUX, seen.lux, UNKNOWN),
+            (INPUT_EXTERNAL, seen.external, UNKNOWN),
+            (INPUT_NEIGHBOURS, seen.neighbours, 0),
+            (INPUT_LOCAL, seen.local_permille, UNKNOWN),
+            (INPUT_TEMPERATURE, seen.temperature_dc, UNKNOWN_DC),
+            (INPUT_MAY_DIM, seen.may_dim, 0),
+        ):
+            if value != unknown:
+                self.take((kind, value))
 
     def take_posted(self):
         """Let the edges that wait reach the controller, in order; called by the lamp task only."""

@@ -288,6 +288,24 @@ def test_edges_from_an_interrupt_arrive_in_order():
     assert len(found) == 8 and found[-1] == 0 and intake.lost_edges == 13
 
 
+def test_a_new_controller_is_told_who_stands_there():
+    """Somebody reads his letters under the lamp when its plan is switched. Sensors tell changes only, so what the old
+    controller saw is given to the new one, with the edge that came during the switch; nobody is left in the dark."""
+    former, later = Intake(None, Seen(), Now(), None, Clock(0)), Intake(None, Seen(), Now(), None, Clock(0))
+    found = []
+    later.take = found.append
+    later.take_over(former)
+    assert found == []
+    former.seen.presence, former.seen.lux, former.seen.temperature_dc, former.seen.may_dim = 1, 0, -45, 1
+    later.take_over(former)
+    assert found == [(0, 1), (2, 0), (9, -45), (12, 1)]
+    former.post_presence(1)
+    former.post_presence(0)
+    found.clear()
+    later.take_over(former)
+    assert (0, 1) not in found
+
+
 @pytest.fixture(scope="module")
 def nights(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("nights") / "records.jsonl"
