@@ -3,7 +3,8 @@
     micropython tests/node/storm_main.py '{"do": "link", "port": 8883, …}'
 
 ``do``: "link" keeps a session for ``life_s``, "measure" connects and closes for ``for_s`` and counts. It says "ready"
-and waits for a line on standard input: its power is on from then on. Each line printed is ``name value``. What differs from a node: no outbox, no Wi-Fi, chance from a seed; the process dies with its parent.
+and waits for a line on standard input: its power is on from then on. Each line printed is ``name value``. What differs
+from a node: no outbox, no Wi-Fi, chance from a seed; the process dies with its parent.
 """
 
 import asyncio

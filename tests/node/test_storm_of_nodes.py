@@ -1,7 +1,7 @@
 """A storm of real nodes: processes of MicroPython with the firmware's link and TLS against a real mosquitto.
 
-`sim/storm.py` computes ten thousand nodes with a broker that is a model; here two hundred are real, and so is the broker.
-They share the machine's cores, so a handshake costs both ends here, and the rate is measured that way too.
+`sim/storm.py` computes ten thousand nodes with a broker that is a model; here two hundred are real, and so is the
+broker. They share the machine's cores, so a handshake costs both ends here, and the rate is measured that way too.
 """
 
 from __future__ import annotations
@@ -226,8 +226,8 @@ def _judge(
     probes: int, losses: int = 0,
 ) -> None:  # fmt: skip
     calm = time.monotonic()
-    time.sleep(CALM_S if count > 100 else 0.5)
     count = len(fleet.members)
+    time.sleep(CALM_S if count > 100 else 0.5)
     waits = fleet.waits(since)
     refused = waits.count("tcp")
     accepted, sessions = (now - then for now, then in zip(place.connections(), before, strict=True))
