@@ -200,9 +200,10 @@ def storm(place: Place, count: int, window_s: int, rate: float, proof_s: float, 
     fleet = place.fleet(count, window_s=window_s, life_s=life_s, seed=2)
     place.fleets.remove(first)
     before = place.connections()
-    since = fleet.power(BOOT_S)
+    # The bound counts from when the last has booted.
+    since = fleet.power(BOOT_S) + BOOT_S
     online = fleet.all_online(since, bound_s + 30)
-    _judge(place, fleet, "feeder cut", online, since, before, bound_s, 0)
+    _judge(place, fleet, f"feeder cut, all booted within {BOOT_S:.0f} s", online, since, before, bound_s, 0)
     # The broker is killed under an established fleet.
     time.sleep(max(0.0, since + online[-1] + proof_s - time.monotonic()))
     place.broker.settle()
