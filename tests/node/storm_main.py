@@ -44,13 +44,21 @@ def context_of(order):
 
 
 class TellingBackoff(Backoff):
-    """The firmware's own back-off; it says each of its answers, and why it was asked."""
+    """The firmware's own back-off; it says each of its answers after a failed attempt, and why it was asked."""
 
     link = None
+    is_loss = False
 
     def failed_ms(self):
         delay = Backoff.failed_ms(self)
-        print("wait", delay, self.link.last_error.replace(" ", "_"))
+        if not self.is_loss:
+            print("wait", delay, self.link.last_error.replace(" ", "_"))
+        return delay
+
+    def lost_ms(self, lasted_ms, is_local):
+        self.is_loss = True
+        delay = Backoff.lost_ms(self, lasted_ms, is_local)
+        self.is_loss = False
         return delay
 
 

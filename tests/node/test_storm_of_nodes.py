@@ -191,14 +191,15 @@ def storm(place: Place, count: int, window_s: int, rate: float, proof_s: float, 
         f"both ends on {os.cpu_count()} cores, window {window_s} s, bound {bound_s:.1f} s"
     )
     life_s = round(proof_s + 2 * bound_s + 200)
-    first = place.fleet(count, window_s=window_s, life_s=life_s)
-    first.power(BOOT_S)
-    first.all_online(0, bound_s + 60)
-    place.broker.settle()
-    # The feeder is cut: all at once they are gone, and all boot again.
-    first.close()
+    if proof_s:
+        first = place.fleet(count, window_s=window_s, life_s=life_s)
+        first.power(BOOT_S)
+        first.all_online(0, bound_s + 60)
+        place.broker.settle()
+        # The feeder is cut: all at once they are gone, and all boot again.
+        first.close()
+        place.fleets.remove(first)
     fleet = place.fleet(count, window_s=window_s, life_s=life_s, seed=2)
-    place.fleets.remove(first)
     before = place.connections()
     # The bound counts from when the last has booted.
     since = fleet.power(BOOT_S) + BOOT_S
