@@ -61,7 +61,8 @@ class App:
         guard = BootGuard(ticks_ms)
         self.store = Store(folder + "/store", guard)
         self.boot_log = BootLog(machine.RTC().memory, self.store)
-        self.journal = Journal(folder + "/journal", guard, self.boot_log.boot)
+        # Segments of 4 kB: one is read whole at the start, and a heap in use has no 8 kB in one piece.
+        self.journal = Journal(folder + "/journal", guard, self.boot_log.boot, 32, 4096)
         self.config = None
         self.settings = []
         self.lamps = []
