@@ -8,6 +8,7 @@ plan, no configuration) leaves a lamp that is lit as its fail-safe says; what br
 import asyncio
 import gc
 import hashlib
+import os
 
 import machine
 
@@ -31,14 +32,18 @@ from firmware.links.timing import sleep_ms, ticks_ms
 from firmware.senses import SILENCE_MS as SENSES_SILENCE_MS
 from firmware.senses import Senses
 from firmware.system import lifetime, node_config
-from firmware.system.bootlog import GOOD_MS, BootLog
+from firmware.system.bootlog import GOOD_MS, REASON_SERVICE, BootLog
 from firmware.system.built_in_plan import BUILT_IN
 from firmware.system.clock_keeper import SAVE_PERIOD_S, ClockKeeper
 from firmware.system.ed25519 import verify_steps
 from firmware.system.intake import Intake
 from firmware.system.journal import Journal
+from firmware.system.keys import hmac_sha256
 from firmware.system.lamp import SILENCE_MS, Lamp
 from firmware.system.plan_stage import ConfigStage, Pieces, PlanStage
+from firmware.system.serial_door import SILENCE_MS as DOOR_SILENCE_MS
+from firmware.system.serial_door import SerialDoor
+from firmware.system.service import ServiceDoor
 from firmware.system.store import BootGuard, Store, StoreError
 from firmware.system.supervisor import Supervisor, SupervisorError
 
@@ -76,6 +81,7 @@ class App:
         self.wifi = None
         self.wave = None
         self.sntp = None
+        self.door = None
         self.is_service = False
         # What could not be built or read at this start, for the log: bounded by the configuration.
         self.troubles = []
@@ -112,6 +118,7 @@ class App:
         if gate is not None:
             self._build_actions(gate, secrets, pieces)
             self._build_radios(secrets)
+            self._build_door(secrets)
         self._build_senses(wiring)
         # Nothing asks it any more: its memory is the lamp's.
         self.config = None
@@ -256,12 +263,25 @@ class App:
         if config["mqtt"]:
             self.link = uplink.Uplink(config, self.store, self.box, self.actions.on_message, self.wifi)
 
+    def _build_door(self, secrets):
+        """The serial line of a delivered node: nothing but the challenge of service mode."""
+        if secrets.service:
+            door = ServiceDoor(self.config["node"], secrets.service, hmac_sha256, os.urandom, ticks_ms, self._log_door)
+            self.door = SerialDoor(door, self._open_service)
+
+    def _log_door(self, text):
+        self._log("door", text)
+
+    def _open_service(self):
+        self.boot_log.intend(REASON_SERVICE)
+        self._reset(RESET_SERVICE)
+
     def _reset(self, mode):
         """End the application, as a command says."""
         self.journal.flush(ticks_ms())
         if mode == RESET_SERVICE:
             self.is_service = True
-            raise Service("service mode by command")
+            raise Service("service mode")
         machine.reset()
 
     async def run(self):
@@ -280,6 +300,8 @@ class App:
         supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
         supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)
         supervisor.add("house", self._run_house, _HOUSE_SILENCE_MS)
+        if self.door is not None:
+            supervisor.add("door", self.door.run, DOOR_SILENCE_MS)
         if self.actions is not None:
             supervisor.add("actions", self.actions.run, ACTIONS_SILENCE_MS)
         if self.wave is not None:

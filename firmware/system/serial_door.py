@@ -1,0 +1,75 @@
+"""The delivered node's serial line: it answers the service challenge and nothing else (`service`).
+
+The prompt is closed (main.py), so what is typed stays in the line's buffer until it is read here, at most ``_TAKE``
+characters a look. A line that is too long is dropped whole.
+"""
+
+import select
+import sys
+
+from firmware.control.compat import const
+from firmware.links.timing import sleep_ms
+
+from .service import LINE_MAX
+
+SILENCE_MS = const(60000)
+# Twice a second is soon enough for a person with a cable, and costs the lamp nothing.
+_LOOK_MS = const(500)
+_TAKE = const(256)
+
+
+class SerialDoor:
+    """Feeds a `ServiceDoor` from the serial line; ``opened()`` is called when it opens, and may not return."""
+
+    def __init__(self, door, opened, look_ms=_LOOK_MS):
+        self._door = door
+        self._opened = opened
+        self._look_ms = look_ms
+        self._line = bytearray()
+        self._is_too_long = False
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+
+    async def run(self, beat):
+        """Listen for ever; for the supervisor. A line that has ended (there is no cable) is not listened to again."""
+        while True:
+            beat()
+            if not self.look():
+                await self._rest(beat)
+            await sleep_ms(self._look_ms)
+
+    def look(self):
+        """Take what was typed; False when the line has ended."""
+        for _ in range(_TAKE):
+            if not self._poll.poll(0):
+                return True
+            letter = sys.stdin.read(1)
+            if not letter:
+                return False
+            self._take(letter)
+        return True
+
+    def _take(self, letter):
+        if letter not in "\r\n":
+            if len(self._line) < LINE_MAX:
+                # What is no ASCII is no line of ours, and is refused as such.
+                self._line.append(ord(letter) & 255)
+            else:
+                self._is_too_long = True
+            return
+        line = bytes(self._line)
+        is_whole = line and not self._is_too_long
+        self._line = bytearray()
+        self._is_too_long = False
+        if not is_whole:
+            return
+        answer = self._door.line(line)
+        if answer:
+            print(answer.decode().strip())
+        if self._door.is_open:
+            self._opened()
+
+    async def _rest(self, beat):
+        while True:
+            beat()
+            await sleep_ms(10000)
