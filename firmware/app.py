@@ -51,7 +51,7 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
-_LOOK_MS = const(1000)
+_LOOK_MS = const(2000)
 _HOUSE_MS = const(5000)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)

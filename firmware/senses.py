@@ -21,7 +21,7 @@ _REPEAT_MS = const(900000)
 _WAIT_MAX_MS = const(5000)
 _WAIT_MIN_MS = const(20)
 # How often each kind is read, unless the configuration says otherwise.
-_PERIODS_MS = {PRESENCE: 1000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
+_PERIODS_MS = {PRESENCE: 2000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
 _UART_MS = const(100)
 _STORM_MS = const(100)

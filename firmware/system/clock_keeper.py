@@ -34,6 +34,7 @@ from .store import StoreError
 SAVE_PERIOD_S = const(300)
 _SIZE = TRUST_SIZE + TEACHER_SIZE + 4
 _LIT_SAVE_S = const(60)
+_POLL_S = const(5)
 # How often the chip is asked, the date shown to the teacher, and the feeder asked while nothing else is known.
 _LOOK_S = const(3600)
 _CHIP_WRITE_S = const(86400)
@@ -191,8 +192,8 @@ class ClockKeeper:
                     wait_s = _DOUBT_S
             beat()
             self.poll()
-            await asyncio.sleep(1)
-            wait_s -= 1
+            await asyncio.sleep(_POLL_S)
+            wait_s -= _POLL_S
 
     def tell_again(self):
         """Tell the controllers once more: one of them is new."""
