@@ -58,6 +58,18 @@ def town(tmp_path: Path) -> Iterator[Town]:
     made.close()
 
 
+# The least that a board can do between an edge and the pin: what it takes is the machine's and the board's own time.
+BARE_MAIN = f"""
+import machine, time
+pwm = machine.PWM(machine.Pin(25), freq=4000, duty_u16={HALF_DUTY - 1})
+pin = machine.Pin({SENSOR_PIN}, machine.Pin.IN)
+pin.irq(lambda pin: pwm.duty_u16({HALF_DUTY + 1} if pin.value() else {HALF_DUTY - 1}))
+print("ready")
+while True:
+    time.sleep_ms(1000)
+"""
+
+
 @dataclass
 class Traffic:
     """The desk's traffic beside the edges: chunks of a plan and questions in turn, from a thread of its own."""
@@ -129,6 +141,12 @@ def test_presence_reaches_the_pin_at_once(town: Town, micropython_runtime: Runti
     town.wait_for("status")
     town.give_time(board)
     board.wait_for(lambda event: event["e"] == "pwm" and event["duty"] < HALF_DUTY)
+    bare = VirtualBoard(town.folder / "bare", micropython_runtime)
+    bare.install({"main.py": BARE_MAIN})
+    town.boards.append(bare)
+    bare.start()
+    bare.wait_print("ready")
+    nothing: list[float] = []
     staging: list[float] = []
     switching: list[float] = []
     switch_s: list[float] = []
@@ -143,6 +161,7 @@ def test_presence_reaches_the_pin_at_once(town: Town, micropython_runtime: Runti
                 for level in (1, 0):
                     time.sleep(chance.uniform(0.05, 1.1))
                     staging.append(edge_ms(board, level))
+                    nothing.append(edge_ms(bare, level))
             traffic.is_over.set()
             thread.join()
             sent += traffic.sent
@@ -156,12 +175,12 @@ def test_presence_reaches_the_pin_at_once(town: Town, micropython_runtime: Runti
                     if plan_switches(town) < number:
                         switching.append(value)
             while plan_switches(town) < number:
-                assert time.monotonic() - start < SWITCH_MAX_S, town.messages[-5:]
+                assert time.monotonic() - start < SWITCH_MAX_S, [str(one) for one in town.messages[-5:]]
                 time.sleep(0.02)
             switch_s.append(time.monotonic() - start)
     finally:
         print()
-        for what, values in (("staging", staging), ("switching", switching)):
+        for what, values in (("bare board", nothing), ("staging", staging), ("switching", switching)):
             if values:
                 print(f"figure: {micropython_runtime.name}: {figures('presence to pin, ' + what, values)}")
     verdicts = [twin["verdict"] for kind, twin in town.messages if kind == "ack"]
