@@ -23,7 +23,7 @@ METERING = HARDWARE.replace(
     "    sensors:", "    buses: {{i2c0: {{scl: 22, sda: 21}}}}\n    sensors:\n      - {{name: ade7953, bus: i2c0}}"
 )
 METER: dict[str, Any] = {"model": "sim.board.chips.ade7953:Ade7953Model", "name": "meter"}
-STAYS_S = 20
+STAYS_S = 8
 
 
 @pytest.fixture
