@@ -43,6 +43,7 @@ PASSERS_AN_HOUR = 15
 ATTEMPTS_A_DAY = 250
 # Real time passes while the board computes, with other jobs on this machine: edges are that late at most.
 LATE_S = 2.0
+START_S = 60
 # One permille and a half of the duty: constant light output corrects by a permille in some 600 h of burning.
 DUTY_NEAR = 100
 # A report that is being made, a packet under way: what a moment may take more than another.
@@ -164,8 +165,11 @@ def difference(one: Life, other: Life) -> float:
     assert len(one.light) == len(other.light), (one.light[-5:], other.light[-5:])
     worst = 0.0
     for (t, duty), (other_t, other_duty) in zip(one.light, other.light, strict=True):
-        assert abs(duty - other_duty) <= DUTY_NEAR and abs(t - other_t) <= LATE_S, (t, duty, other_t, other_duty)
-        worst = max(worst, abs(t - other_t))
+        assert abs(duty - other_duty) <= DUTY_NEAR, (t, duty, other_t, other_duty)
+        # How long a process takes to start is this computer's affair.
+        if min(t, other_t) > START_S:
+            assert abs(t - other_t) <= LATE_S, (t, duty, other_t, other_duty)
+            worst = max(worst, abs(t - other_t))
     return worst
 
 
@@ -220,7 +224,9 @@ def judge(alone: Life, disturbed: Life, name: str) -> None:
     print(f"\nfigure: none: {alone}\nfigure: {name}: {disturbed}")
     print(f"figure: {name}: changes of light apart by {1000 * difference(alone, disturbed):.0f} ms at most")
     assert alone.resets == disturbed.resets == 0
-    assert disturbed.attempts <= ATTEMPTS_A_DAY * disturbed.hours / 24 + 20
+    # A link that has stood for a minute is tried again at once: so one attempt for each time it is taken away.
+    most = FLAPS_A_DAY if name == "flapping" else ATTEMPTS_A_DAY
+    assert disturbed.attempts <= most * disturbed.hours / 24 + 20
     for life in (alone, disturbed):
         check_days(life)
         assert max(life.heap) <= life.heap[0] + HEAP_SWING_BYTES
