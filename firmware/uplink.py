@@ -100,7 +100,11 @@ class WiFi:
                 beat()
                 await sleep_ms(500)
             if not self.station.isconnected():
-                await sleep_ms(pause_ms)
+                # In pieces: a pause as long as the supervisor's patience had the node reset every 18 min without an
+                # access point.
+                for _ in range(-(-pause_ms // _WIFI_LOOK_MS)):
+                    beat()
+                    await sleep_ms(min(pause_ms, _WIFI_LOOK_MS))
                 pause_ms = min(2 * pause_ms, _WIFI_PAUSE_MAX_MS)
 
     def _begin(self):

@@ -38,6 +38,15 @@ from .plan_format import (
 )
 
 _DAY_S = 86400
+# CRC-32 of each half byte, in halves: where 31 bits are an integer, 32 would be an object for each of its bits.
+_CRC_HIGH = (
+    0x0000, 0x1DB7, 0x3B6E, 0x26D9, 0x76DC, 0x6B6B, 0x4DB2, 0x5005, 0xEDB8, 0xF00F, 0xD6D6, 0xCB61,
+    0x9B64, 0x86D3, 0xA00A, 0xBDBD,
+)  # fmt: skip
+_CRC_LOW = (
+    0x0000, 0x1064, 0x20C8, 0x30AC, 0x4190, 0x51F4, 0x6158, 0x713C, 0x8320, 0x9344, 0xA3E8, 0xB38C,
+    0xC2B0, 0xD2D4, 0xE278, 0xF21C,
+)  # fmt: skip
 
 
 class PlanError(ValueError):
@@ -49,13 +58,17 @@ class PlanError(ValueError):
 
 
 def crc32(data, length: int) -> int:
-    """Return the CRC-32 (IEEE 802.3) of the first ``length`` bytes. At load only: on 32 bits it allocates."""
-    crc = 0xFFFFFFFF
+    """Return the CRC-32 (IEEE 802.3) of the first ``length`` bytes; only the result is beyond a small integer."""
+    low = high = 0xFFFF
     for i in range(length):
-        crc ^= data[i]
-        for _ in range(8):
-            crc = (crc >> 1) ^ (0xEDB88320 if crc & 1 else 0)
-    return crc ^ 0xFFFFFFFF
+        low ^= data[i]
+        pick = low & 15
+        low = (low >> 4 | high << 12) & 0xFFFF ^ _CRC_LOW[pick]
+        high = high >> 4 ^ _CRC_HIGH[pick]
+        pick = low & 15
+        low = (low >> 4 | high << 12) & 0xFFFF ^ _CRC_LOW[pick]
+        high = high >> 4 ^ _CRC_HIGH[pick]
+    return (high ^ 0xFFFF) << 16 | (low ^ 0xFFFF)
 
 
 def verify(data) -> None:

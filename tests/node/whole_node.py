@@ -58,9 +58,9 @@ nodes:
 
 
 @cache
-def firmware_rom() -> dict[str, bytes]:
+def firmware_rom(drivers: tuple[str, ...] = ("dimmer_pwm", "presence_input")) -> dict[str, bytes]:
     """The firmware as it lies in ROM: joined, with the drivers that this node has, compiled."""
-    modules = compiled(bundled(sources(), ["dimmer_pwm", "presence_input"]))
+    modules = compiled(bundled(sources(), list(drivers)))
     return {path.removesuffix(".py") + ".mpy": code for path, code in modules.items() if path != "firmware/main.py"}
 
 
@@ -107,7 +107,8 @@ class Town:
         heap_bytes = settings.pop("heap_bytes", HEAP_BYTES * (1 if runtime.small_int_bits < 32 else 2))
         board = VirtualBoard(
             self.folder / f"board-{node}-{len(self.boards)}", runtime, heap_bytes,
-            rom_files=firmware_rom(), world_s=world_s, wifi={"ssid": "rue", "password": "a password"}, **settings,
+            rom_files=firmware_rom(tuple(self.fleet.drivers(node))), world_s=world_s,
+            wifi={"ssid": "rue", "password": "a password", **settings.pop("wifi", {})}, **settings,
         )  # fmt: skip
         board.install(self.files(node))
         self.boards.append(board)
@@ -140,14 +141,7 @@ class Town:
 
     def files(self, node: str = NODE) -> dict[str, bytes | str]:
         """What lies on a node's flash when it is delivered."""
-        contents = store_files(self.fleet, node, self.keys, build_day_of(2026, 11, 1))
-        files: dict[str, bytes | str] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            store = Store(folder + "/store")
-            for name, data in contents.items():
-                store.write(name, data)
-            for path in Path(folder, "store").iterdir():
-                files[f"data/store/{path.name}"] = path.read_bytes()
+        files = stored(store_files(self.fleet, node, self.keys, build_day_of(2026, 11, 1)))
         files["main.py"] = (ROOT / "firmware" / "main.py").read_text(encoding="utf-8")
         files["boot.lamp"] = lamp_file([(1, DIMMER_PIN, 0, 0, 4000, 1000)])
         return files
@@ -209,6 +203,15 @@ class Town:
             self._desk.loop_stop()
             self._desk.disconnect()
         self.broker.kill()
+
+
+def stored(contents: Mapping[str, bytes]) -> dict[str, bytes | str]:
+    """Return files of a node's flash that hold `contents`, by their names in its store."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(folder + "/store")
+        for name, data in contents.items():
+            store.write(name, data)
+        return {f"data/store/{path.name}": path.read_bytes() for path in Path(folder, "store").iterdir()}
 
 
 def shows(town: Town, level_permille: int, node: str = NODE) -> Callable[[Mapping[str, Any]], bool]:
