@@ -269,11 +269,20 @@ def test_the_node_survives_a_cut_in_any_write(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
+@pytest.mark.parametrize(("modes", "passing_s"), [(MODES, 15), (("random",), 620)], ids=["four modes", "own time"])
 def test_the_node_survives_every_cut(
-    tmp_path: Path, micropython_runtime: Runtime, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    micropython_runtime: Runtime,
+    capsys: pytest.CaptureFixture[str],
+    modes: tuple[str, ...],
+    passing_s: int,
 ) -> None:
-    """The long form: every operation, in all four ways to die, and everything is written at its own time as well."""
-    done, wrong = sweep(tmp_path, micropython_runtime, MODES, 1, 620)
+    """The long form: every operation in all four ways to die; and, in one way, with journal and clock written at their
+    own time."""
+    done, wrong = sweep(tmp_path, micropython_runtime, modes, 1, passing_s)
     with capsys.disabled():
-        print(f"figure: {micropython_runtime.name}: {done} cuts, 4 at each operation, {len(wrong)} lost anything")
+        print(
+            f"figure: {micropython_runtime.name}: {done} cuts, at each operation of a life with {passing_s} s of "
+            f"passers {', '.join(modes)}; {len(wrong)} lost anything"
+        )
     assert wrong == []
