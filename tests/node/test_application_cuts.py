@@ -254,7 +254,8 @@ def _words(event: Event) -> list[str]:
 def sweep(folder: Path, runtime: Runtime, modes: tuple[str, ...], step: int, passing_s: int) -> tuple[int, list[str]]:
     """Cut at every ``step``-th operation of a life in each mode; return how many cuts there were, and what is wrong."""
     cuts = Cuts(folder / "node", runtime, passing_s)
-    done, wrong = 0, []
+    done = 0
+    wrong: list[str] = []
     try:
         # A life never takes the same operations twice (its clock is real): the end is where one was not cut.
         for operation in range(1, OPERATIONS_MAX, step):
@@ -286,7 +287,8 @@ def test_the_knife_cuts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     """A sweep that loses nothing may be one that cuts nothing. So a store that writes in place is swept too, and is
     caught."""
     cuts = Cuts(tmp_path / "node", require_runtime("micropython32"), 15, is_naive=True)
-    done, caught = 0, []
+    done = 0
+    caught: list[str] = []
     try:
         for operation in range(1, OPERATIONS_MAX, 3):
             try:
