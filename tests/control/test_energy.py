@@ -188,8 +188,8 @@ def test_the_curve_goes_through_its_knots_and_straight_between_them(curve, level
 # Found by chance: between two far knots each end of a short ramp is rounded down on its own.
 @example(([1, 1000], [0, 8], 0), 339, 376)
 def test_the_mean_power_of_a_ramp_is_its_area(curve, start, end):
-    """A ramp of a quarter of an hour is a real part of a bill. So its mean power is the area under the curve, to 2 mW and
-    half a mW permille for each permille from the knot below, and it is the same up and down to 1 mW."""
+    """A ramp of a quarter of an hour is a real part of a bill. So its mean power is the area under the curve, to 2 mW
+    and half a mW permille for each permille from the knot below, and it is the same up and down to 1 mW."""
     if start == end:
         return
     measured = PowerCurve(*curve)
