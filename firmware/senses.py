@@ -13,22 +13,30 @@ from firmware.control.derating import UNKNOWN_DC
 from firmware.control.ticks import ticks_add, ticks_diff
 from firmware.drivers.contract import UNKNOWN, DriverError
 from firmware.links.timing import sleep_ms, ticks_ms
-from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
+
+# What a sensor gives (`firmware.wiring`).
+PRESENCE = const(0)
+LUX = const(1)
+TEMPERATURE = const(2)
+METER = const(3)
+GNSS = const(4)
+TILT = const(5)
 
 SILENCE_MS = const(20000)
 _FAILURES_MAX = const(3)
 _REPEAT_MS = const(900000)
 _WAIT_MAX_MS = const(5000)
 _WAIT_MIN_MS = const(20)
-# How often each kind is read, unless the configuration says otherwise.
-_PERIODS_MS = {PRESENCE: 2000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
-_UART_MS = const(100)
+UART_MS = const(100)
 _STORM_MS = const(100)
 
 
 class Sense:
-    """One device: when it is next to be read, what it said last, how often it has failed in a row."""
+    """One device: when it is next to be read, what it said last, how often it has failed in a row.
+
+    ``lamps``: the `Lamp` objects that it is for.
+    """
 
     def __init__(self, kind, driver, lamps, period_ms, name):
         self.kind = kind
@@ -44,39 +52,30 @@ class Sense:
 
 
 class Senses:
-    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites.
+    """All sensors of a node, each a `Sense` in ``all``. ``keeper``: its `ClockKeeper`, for satellites.
 
     ``failures`` counts readings that failed; ``silent`` names the devices that count as absent.
     """
 
-    def __init__(self, lamps, keeper):
-        self._lamps = lamps
+    def __init__(self, keeper):
         self._keeper = keeper
-        self._senses = []
+        self.all = []
         self.failures = 0
         self.temperature_dc = UNKNOWN_DC
         self.power_mw = UNKNOWN
         self.tilt_dd = UNKNOWN
 
-    def add(self, kind, driver, device):
-        """Add a device as `Wiring.sensor` has built it, with what the configuration says of it."""
-        lamps = [self._lamps[number] for number in device.get("lamps", [0])]
-        period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
-        if "bus" in device and device["bus"][:4] == "uart":
-            period_ms = _UART_MS
-        self._senses.append(Sense(kind, driver, lamps, period_ms, device["name"]))
-
     @property
     def silent(self):
         """Return the names of the devices that do not answer."""
-        return [sense.name for sense in self._senses if sense.failures >= _FAILURES_MAX]
+        return [sense.name for sense in self.all if sense.failures >= _FAILURES_MAX]
 
     async def run(self, beat):
         """Read for ever; for the supervisor."""
         while True:
             beat()
             wait_ms = _WAIT_MAX_MS
-            for sense in self._senses:
+            for sense in self.all:
                 left_ms = ticks_diff(sense.due_ms, ticks_ms())
                 if left_ms <= 0:
                     self._read(sense)
@@ -105,7 +104,7 @@ class Senses:
         kind = sense.kind
         driver = sense.driver
         if kind == PRESENCE:
-            if sense.period_ms == _UART_MS:
+            if sense.period_ms == UART_MS:
                 driver.poll(tick)
             else:
                 driver.poll()

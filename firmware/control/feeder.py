@@ -9,6 +9,8 @@ of it, so old nights stay true. The median of the last nine is used, and no sing
 
 What cannot be learned: a feeder that is late by the same minutes at both ends looks like one that is right, and the
 minute by which tonight's switch-on is early or late shifts tonight's clock by as much. ``error_s`` allows for both.
+
+Loaded where it is used, and forgotten: a node whose feeder is not switched has no use for it.
 """
 
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY

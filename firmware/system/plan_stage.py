@@ -24,9 +24,8 @@ import hashlib
 from firmware.control.clock import get, put
 from firmware.control.compat import const
 from firmware.control.inputs import UNKNOWN
-from firmware.control.plan import Plan
+from firmware.control.plan import Plan, PlanError
 from firmware.control.plan_format import PLAN_MAX_BYTES
-from firmware.control.plan_verify import PlanError
 from firmware.links.codec import PURPOSE_PLAN
 from firmware.links.codec_fields import (
     DONE,
@@ -37,7 +36,6 @@ from firmware.links.codec_fields import (
     STORE_FAILED,
 )
 
-from . import node_config
 from .store import StoreError
 
 HASH_BYTES = const(8)
@@ -46,6 +44,7 @@ PIECES_MAX = const(64)
 # The same day for whoever could not know it: before any date that a plan may start on.
 AT_ONCE = const(0)
 
+_CONFIG = "config"
 _FORMAT = const(1)
 _HEAD_BYTES = const(9)
 
@@ -303,7 +302,7 @@ class ConfigStage:
             self._pieces.clear()
             return REFUSED
         try:
-            self._store.write(node_config.STORE_NAME, data)
+            self._store.write(_CONFIG, data)
         except (OSError, StoreError) as error:
             self.what = str(error)
             return STORE_FAILED
@@ -312,7 +311,7 @@ class ConfigStage:
 
     def read(self, offset: int, most: int):
         """Return (length, hash, chunk) of what is stored; all zero and empty where nothing is."""
-        data = self._store.read(node_config.STORE_NAME) or b""
+        data = self._store.read(_CONFIG) or b""
         if len(data) > PLAN_MAX_BYTES:
             # Longer than a command could have brought: put there by a serial line, and to be read by it.
             data = b""
@@ -320,15 +319,17 @@ class ConfigStage:
 
     def _objection(self, data, hash8) -> str:
         """Return why ``data`` cannot be the configuration, "" if it can."""
+        from .node_config import ConfigError, controller_config, load
+
         if hash8_of(data) != hash8:
             return "is not what its hash says"
         try:
-            tree = node_config.load(data)
+            tree = load(data)
             if self._own_id is not None and tree["id"] != self._own_id:
                 return "is that of node %d" % tree["id"]
             for lamp in tree["lamps"]:
-                node_config.controller_config(tree, lamp)
-        except node_config.ConfigError as error:
+                controller_config(tree, lamp)
+        except ConfigError as error:
             return str(error)
         except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnicodeError) as error:
             return "a value of the wrong kind: %s" % error

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from firmware.system.boot_files import lamp_file
-from firmware.system.journal_format import Segment
+from firmware.system.journal_read import Segment
 from firmware.system.plan_stage import hash8_of
 from firmware.system.store import Store
 from host_tools.mpy.bundle import bundle

@@ -16,7 +16,8 @@ from firmware.system import journal_format as layout
 from firmware.system.intake import Intake
 from firmware.system.intake_apply import BOUNDS, INPUT_PRESENCE, KINDS, apply_input, is_valid
 from firmware.system.journal import Journal
-from firmware.system.journal_format import JournalError, Segment, crc16, fuzz_journal
+from firmware.system.journal_format import crc16
+from firmware.system.journal_read import JournalError, Segment, fuzz_journal
 from host_tools.cli import app
 from sim.journal_replay import ReplayError, read_runs, replay_folder
 from tests.control.lamp_nights import lamp_nights
