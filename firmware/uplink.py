@@ -18,7 +18,6 @@ from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.timing import sleep_ms, ticks_ms
-from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
 from firmware.system.store import StoreError
@@ -35,8 +34,9 @@ _WIFI_PAUSE_MAX_MS = const(300000)
 _AGAIN_MS = const(300000)
 _WAVE_MS = const(5000)
 _SNTP_WAIT_S = const(30)
-_RECEIVE_MAX = const(1536)
-_SEND_MAX = const(1536)
+# A message of the codec (1,100 bytes) with the longest topic to a node or from it (87), and what MQTT adds (9).
+_RECEIVE_MAX = const(1216)
+_SEND_MAX = const(1216)
 
 
 def random_below(bound):
@@ -139,6 +139,8 @@ class Uplink:
         mqtt = self._mqtt
         context = None
         if mqtt.get("tls", True):
+            from firmware.links.tls_context import make_tls_context
+
             store = self._store
             context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
         backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))

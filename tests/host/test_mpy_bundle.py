@@ -433,7 +433,8 @@ def test_what_was_loaded_for_one_use_leaves_the_heap(micropython_runtime, tmp_pa
         app="import gc\nfrom .system.once import forget\n"
         "def use():\n    from .bulky import f7\n    return f7()\n"
         "def used():\n    gc.collect()\n    gc.collect()\n    return gc.mem_alloc()\n"
-        "def run():\n    import sys\n    use()\n    forget()\n    forget()\n    start = used()\n    use()\n    full = used()\n"
+        "def run():\n    import sys\n    use()\n    forget()\n    forget()\n    start = used()\n"
+        "    use()\n    full = used()\n"
         "    for _ in range(100):\n        use()\n        forget()\n"
         "    print(full - start > 3000, used() - start < 100, [m for m in sys.modules if 'once' in m])\n",
         bulky=f'"""Bulky. {FLEETING}."""\n{bulky}',
