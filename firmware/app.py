@@ -46,8 +46,9 @@ class App:
         # Segments of 4 kB: one is read whole at the start, and a heap in use has no 8 kB in one piece.
         self.journal = Journal(folder + "/journal", guard, self.boot_log.boot, 32, 4096)
         self.config_hash = b""
-        # The site's public key, b"" where plans are not signed; the node's name and key for service mode.
+        # The site's public key, b"" where plans are not signed; the node's number, its name and key for service mode.
         self.site = b""
+        self.node_id = 0
         self.node = ""
         self.service_key = b""
         self.settings = []
@@ -115,6 +116,12 @@ class App:
         from firmware.system.ed25519 import verify_steps
 
         return verify_steps(self.site, message, signature)
+
+    def config_stage(self):
+        """Return what takes a configuration for the next start, with the chunks that are here; for `Actions`."""
+        from firmware.system.config_stage import ConfigStage
+
+        return ConfigStage(self.store, self.stages[0].tray, self.node_id)
 
     def make_door(self):
         """Return the door to service mode: whoever asks for it on the serial line has it loaded."""

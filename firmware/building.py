@@ -30,7 +30,7 @@ from firmware.system.clock_keeper import SAVE_PERIOD_S, ClockKeeper
 from firmware.system.intake import Intake
 from firmware.system.lamp import SILENCE_MS, Lamp
 from firmware.system.node_config import STORE_NAME, ConfigError, controller_config, load
-from firmware.system.plan_stage import ConfigStage, Pieces, PlanStage, hash8_of
+from firmware.system.plan_stage import PlanStage, hash8_of
 from firmware.system.serial_door import SILENCE_MS as DOOR_SILENCE_MS
 from firmware.system.serial_door import SerialDoor
 from firmware.system.store import StoreError
@@ -80,10 +80,10 @@ def _build(app):
     app.config_hash = hash8_of(data)
     data = None
     wiring = Wiring(config["buses"])
-    pieces = Pieces()
+    tray = [None]
     gc.collect()
     for number, lamp in enumerate(config["lamps"]):
-        app.stages.append(PlanStage(app.store, number, pieces))
+        app.stages.append(PlanStage(app.store, number, tray))
         app.lamps.append(_lamp(app, number, config, lamp, wiring))
     _build_clock(app, config, wiring)
     app.box = Outbox(app.store, ticks_ms(), StoreError)
@@ -98,9 +98,10 @@ def _build(app):
     app.reports.start()
     if gate is not None:
         app.site = secrets.site
+        app.node_id = config["id"]
         app.actions = Actions(
-            gate, app.lamps, app.stages, ConfigStage(app.store, pieces, config["id"]), app.keeper, app.box,
-            app.reports, app.boot_log, app.switch_plan, app.reset, ticks_ms, app.verify if secrets.site else None,
+            gate, app.lamps, app.stages, app.config_stage, app.keeper, app.box, app.reports, app.boot_log,
+            app.switch_plan, app.reset, ticks_ms, app.verify if secrets.site else None,
         )  # fmt: skip
         _build_radios(app, config, secrets)
         if secrets.service:

@@ -54,8 +54,9 @@ class MqttClient:
     (a memoryview) if it keeps it. A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message
     that kills its reader must not come back for ever.
 
-    ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``: QoS 1 messages under
-    way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer may take.
+    ``receive_max``: bytes of the largest message taken; ``send_max``: bytes on their way out, at most, and of the
+    largest packet sent. Neither is allocated in advance: a link that rests takes some 400 bytes. ``inflight_max``: QoS
+    1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -94,12 +95,14 @@ class MqttClient:
         self._has_tls = tls_context is not None
         self._reader = PacketReader(receive_max)
         self._read_buffer = bytearray(_READ_SIZE)
-        # Behind what we send ourselves there is always room to acknowledge what one read brings.
+        # Packets on their way out, each written from where it lies: how many bytes they are, and how many of the first
+        # are gone. Behind what we send ourselves there is always room to acknowledge what one read brings.
         self._send_max = send_max
-        self._out = bytearray(send_max + _ACKS_SIZE)
-        self._out_view = memoryview(self._out)
-        self._out_end = 0
-        self._out_try = 0
+        self._queue: list = []
+        self._queued = 0
+        self._gone = 0
+        # The last of the queue, while it is acknowledgements of which none has been tried.
+        self._acks: bytearray | None = None
         self._inflight: list[_InFlight] = []
         self._inflight_max = inflight_max
         self._last_id = 0
@@ -150,8 +153,10 @@ class MqttClient:
         self.is_connected = False
         self._transport.close()
         self._reader.reset()
-        self._out_end = 0
-        self._out_try = 0
+        self._queue = []
+        self._queued = 0
+        self._gone = 0
+        self._acks = None
         self._ask_id = 0
         self._is_pinging = False
         self._pause_ms = 1
@@ -164,7 +169,7 @@ class MqttClient:
                 from .mqtt_open import DISCONNECT_PACKET
 
                 self._put(DISCONNECT_PACKET)
-                while self._out_end and ticks_diff(ticks_ms(), start) < _GOODBYE_MS:
+                while self._queue and ticks_diff(ticks_ms(), start) < _GOODBYE_MS:
                     if not self._write():
                         await sleep_ms(2)
         except MqttError:
@@ -305,13 +310,23 @@ class MqttClient:
         if len(packet) > self._send_max:
             raise ValueError("packet of %d bytes: send_max is %d" % (len(packet), self._send_max))
 
-    def _put(self, packet, bound=0):
-        end = self._out_end + len(packet)
-        if end > (bound or self._send_max):
+    def _put(self, packet, extra=0):
+        """Queue a packet; False where that would be more than ``send_max`` bytes, and ``extra``."""
+        if self._queued + len(packet) > self._send_max + extra:
             return False
-        self._out_view[self._out_end : end] = packet
-        self._out_end = end
+        self._queue.append(packet)
+        self._queued += len(packet)
+        self._acks = None
         return True
+
+    def _acknowledge(self, packet_id):
+        """Queue a PUBACK; those that wait one behind the other leave in one piece."""
+        ack = packets.encode_puback(packet_id)
+        if self._acks is not None:
+            self._acks.extend(ack)
+            self._queued += len(ack)
+        elif self._put(ack, _ACKS_SIZE):
+            self._acks = ack
 
     def _send_inflight(self):
         for one in self._inflight:
@@ -322,21 +337,25 @@ class MqttClient:
                 one.tick = ticks_ms()
 
     def _write(self):
-        if not self._out_end:
-            return False
-        # TLS may hold a record half-sent, and wants the same bytes again: what is tried stays until it is taken.
-        if not self._out_try:
-            self._out_try = self._out_end
-        count = self._transport.write(self._out_view[: self._out_try])
-        if not count:
-            return False
-        left = self._out_end - count
-        if left:
-            self._out_view[:left] = self._out_view[count : self._out_end]
-        self._out_end = left
-        self._out_try = 0
-        self._sent_tick = ticks_ms()
-        return True
+        """Write what can be written now; tell whether that was anything."""
+        moved = False
+        while self._queue:
+            packet = self._queue[0]
+            # TLS may hold a record half-sent, and wants the same bytes again: what is tried does not grow any more.
+            if packet is self._acks:
+                self._acks = None
+            count = self._transport.write(memoryview(packet)[self._gone :] if self._gone else packet)
+            if not count:
+                break
+            moved = True
+            self._gone += count
+            self._queued -= count
+            if self._gone == len(packet):
+                self._queue.pop(0)
+                self._gone = 0
+        if moved:
+            self._sent_tick = ticks_ms()
+        return moved
 
     # --- receiving ----------------------------------------------------------------------------------
 
@@ -346,7 +365,7 @@ class MqttClient:
         moved = False
         for _ in range(_READS_A_TURN):
             # Without room for the acknowledgements nothing more is read.
-            if len(self._out) - self._out_end < _ACKS_SIZE:
+            if self._queued > self._send_max:
                 break
             count = self._transport.read_into(buffer)
             if not count:
@@ -370,7 +389,7 @@ class MqttClient:
                     self.on_message(reader.topic, reader.payload, reader.retain)
             finally:
                 if reader.qos:
-                    self._put(packets.encode_puback(reader.packet_id), len(self._out))
+                    self._acknowledge(reader.packet_id)
         elif kind == packets.PUBACK:
             for i in range(len(self._inflight)):
                 if self._inflight[i].packet_id == reader.packet_id:

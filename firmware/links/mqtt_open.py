@@ -67,9 +67,8 @@ async def open_session(client, is_clean):
     client._check_fits(hello)
     client._put(hello)
     start = ticks_ms()
-    while client._out_end:
-        moved = client._write()
-        if moved or not client._out_end:
+    while client._queue:
+        if client._write():
             continue
         if ticks_diff(ticks_ms(), start) > client._handshake_ms:
             raise LinkLost("timeout handshake")

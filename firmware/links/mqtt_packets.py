@@ -5,8 +5,9 @@ How a session is opened: `mqtt_open`.
 Source: MQTT Version 3.1.1, OASIS Standard, 29 October 2014; numbers in brackets are its sections and its normative
 statements. QoS 2 is not used: a node never asks for it, so a broker that sends it breaks [3.8.4].
 
-The reader takes bytes in any portions and holds one packet at a time in a buffer allocated once. Whatever bytes come,
-it raises `MqttError` or nothing.
+The reader takes bytes in any portions and holds one packet at a time: a small one in a buffer of its own, a large one
+in one that is let go with the next packet. Whatever bytes come, it raises `MqttError`, for a large one MemoryError, or
+nothing.
 """
 
 from firmware.control.compat import const
@@ -28,6 +29,8 @@ TOPICS_MAX = const(16)
 # Bytes of a topic; ours are about 60. A string may have 65,535 [1.5.3].
 TOPIC_MAX = const(256)
 PACKET_MAX = const(268435455)
+# A command, an acknowledgement: what a broker sends all day.
+_SMALL = const(128)
 
 
 class MqttError(Exception):
@@ -73,7 +76,7 @@ def encode_puback(packet_id):
 class PacketReader:
     """Packets from a broker, out of bytes in any portions.
 
-    ``size_max``: bytes of the largest PUBLISH kept (its topic and payload); the buffer is allocated once. A larger
+    ``size_max``: bytes of the largest PUBLISH kept (its topic and payload). A larger
     PUBLISH of up to ``skip_max`` bytes is read past and reported with ``is_oversize`` and no payload: were it refused
     by closing, a kept session or a retained topic would bring it again at every connection, for ever. Beyond that:
     `PacketError`, as for everything malformed. All other packets have at most 2 + ``TOPICS_MAX`` bytes.
@@ -95,8 +98,7 @@ class PacketReader:
             raise ValueError("size_max: 64 or more")
         self._size_max = size_max
         self._skip_max = skip_max
-        self._buffer = bytearray(size_max)
-        self._view = memoryview(self._buffer)
+        self._small = bytearray(_SMALL)
         self.reset()
 
     def reset(self):
@@ -106,6 +108,8 @@ class PacketReader:
         self.session_present = False
         self.code = 0
         self.topic = ""
+        self._buffer = self._small
+        self._view = memoryview(self._small)
         self.payload = self._view[:0]
         self.codes = self._view[:0]
         self.qos = 0
@@ -119,6 +123,7 @@ class PacketReader:
         self._shift = 0
         self._remaining = 0
         self._kept = 0
+        self._most = 0
         self._left = 0
 
     def feed(self, data, at, end):
@@ -149,6 +154,7 @@ class PacketReader:
                 self._stage = 2
                 self._kept = 0
                 self._left = self._remaining
+                self._hold(min(self._left, self._size_max))
                 if not self._left:
                     self._finish()
                     return at
@@ -187,11 +193,23 @@ class PacketReader:
         elif size != (0 if self.kind == PINGRESP else 2):
             raise PacketError("malformed", "type %d of %d bytes" % (self.kind, size))
 
+    def _hold(self, size):
+        """Have a buffer for ``size`` bytes; the last large one is let go before the next is taken."""
+        self._most = size
+        if self._buffer is not self._small or size > _SMALL:
+            # What was handed out of it goes too.
+            self._buffer = self._small
+            self._view = memoryview(self._small)
+            self.payload = self.codes = self._view[:0]
+            if size > _SMALL:
+                self._buffer = bytearray(size)
+                self._view = memoryview(self._buffer)
+
     def _take_body(self, data, at, end):
         count = end - at
         if count > self._left:
             count = self._left
-        room = self._size_max - self._kept
+        room = self._most - self._kept
         if room:
             kept = room if count > room else count
             self._buffer[self._kept : self._kept + kept] = data[at : at + kept]
@@ -265,6 +283,7 @@ def header(first, size):
 
 
 def add_string(packet, data):
+    """Add a string with its length in two bytes [1.5.3]. Raises ValueError beyond 65,535 bytes."""
     if len(data) > 65535:
         raise ValueError("string of %d bytes" % len(data))
     packet.append(len(data) >> 8)
@@ -273,6 +292,7 @@ def add_string(packet, data):
 
 
 def add_id(packet, packet_id):
+    """Add a packet id [2.3.1]. Raises ValueError beyond 1 … 65535."""
     if not 1 <= packet_id <= 65535:
         raise ValueError("packet id %d: 1 ... 65535" % packet_id)
     packet.append(packet_id >> 8)
@@ -291,5 +311,6 @@ def topic_bytes(topic):
 
 
 def check_qos(qos):
+    """Raise ValueError for a QoS that is not used here."""
     if qos not in (0, 1):
         raise ValueError("qos %d: 0 or 1" % qos)

@@ -7,7 +7,7 @@ newest segment once a boot.
 from firmware.control.compat import const
 from firmware.control.ticks import TICKS_MAX
 
-from .intake_apply import BOUNDS, KINDS
+from .intake_apply import BOUNDS, BOUNDS_AT, KINDS
 from .journal_format import (
     DECISION,
     GAP,
@@ -134,7 +134,7 @@ class Segment:
             self.run = Run(data, at + 1, end)
             self.tick = self.run.tick
             return
-        bounds = _bounds_of(self.kind)
+        bounds = bounds_of(self.kind)
         if bounds is None:
             raise JournalError(at, "a record of kind %d" % self.kind)
         numbers = []
@@ -170,9 +170,11 @@ def fuzz_journal(data):
     return count
 
 
-def _bounds_of(kind):
+def bounds_of(kind):
+    """Return the least and the greatest of each value of a kind of record, None for a kind that there is not."""
     if kind < KINDS:
-        return BOUNDS[kind]
+        at, count = BOUNDS_AT[2 * kind], BOUNDS_AT[2 * kind + 1]
+        return [(BOUNDS[at + 2 * i], BOUNDS[at + 2 * i + 1]) for i in range(count)]
     if kind == DECISION:
         return _DECISION_BOUNDS
     if kind == GAP:
