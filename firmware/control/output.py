@@ -53,6 +53,22 @@ class Output:
             return allowed
         return self.limits.allowed(level, must_be_lit, cap, is_protection)
 
+    def would_allow(self, level: int) -> int:
+        """Return what `allow` would of a program's or a command's level; what the limits say of now stays."""
+        limits = self.limits
+        which = limits.which
+        is_below_guard = limits.is_below_guard
+        allowed = self.allow(level, False, False)
+        limits.which = which
+        limits.is_below_guard = is_below_guard
+        return allowed
+
+    @property
+    def is_hot(self) -> bool:
+        """Return whether heat takes light, or would."""
+        derating = self.derating
+        return derating is not None and (derating.is_protection or derating.cap_permille < _FULL)
+
     @property
     def is_protecting(self) -> bool:
         """Return whether protection changed the level last."""

@@ -291,6 +291,7 @@ class Actions:
                 answer.by,
                 _index_of(answer.index),
                 answer.program if answer.program < NO_PROGRAM else None,
+                answer.limit,
                 min(max(answer.since_s, 0), _SINCE_MAX_S),
                 codec.known(answer.until_s),
                 codec.known(answer.next_level),
