@@ -126,7 +126,8 @@ class App:
     def _lamp(self, number, lamp, wiring):
         """Build one lamp output: its dimmer at the level it has, its controller, its intake."""
         kept = self.boot_log.level(number)
-        dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"])
+        is_guarded = lamp["config"].get("guard_permille", 0) > 0
+        dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"], is_guarded)
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
         if kept <= _FULL:
