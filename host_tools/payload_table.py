@@ -23,6 +23,7 @@ from .payload_words import (
     CLOCK_VERDICTS,
     FAULTS,
     LIMITS,
+    LOGS,
     PRESENCE,
     QUALITIES,
     REASONS,
@@ -308,6 +309,17 @@ REPORTS = (
         ),
         "Security log: refused commands since the start, each count stays at 65535.",
     ),
+    Message(
+        "log",
+        13,
+        (
+            Field("log", 1, 0, 1, "which of them", words=LOGS),
+            Field("offset", 14, 0, PLAN_MAX_BYTES, "place of the chunk"),
+            Field("length", 14, 0, PLAN_MAX_BYTES, "length of the whole"),
+            _bytes("chunk", 0, 1024, "the bytes there (firmware/system/bootlog.py says what they are)"),
+        ),
+        "A part of the log of starts or of errors, answer to log_read.",
+    ),
 )
 
 # What stands before the verb of every command, after the header byte: 12 bytes. The MAC of 8 bytes comes last.
@@ -418,6 +430,17 @@ COMMANDS = (
         13,
         (_lamp(), Field("fault", 5, 0, faults.CODES - 1, "a latched fault whose cause is gone", words=FAULTS)),
         "Clears it (firmware/control/faults.py).",
+        True,
+    ),
+    Message(
+        "log_read",
+        14,
+        (
+            Field("log", 1, 0, 1, "which of them", words=LOGS),
+            Field("offset", 14, 0, PLAN_MAX_BYTES, "from where"),
+            Field("most_bytes", 11, 1, 1024, "how much of it"),
+        ),
+        "Answered by `log`: why the node started, each time, and what went wrong.",
         True,
     ),
 )

@@ -38,6 +38,7 @@ from .codec_fields import (
     BUSY,
     CONFIGURATION,
     DONE,
+    LOG,
     PLAN_INVALID,
     REFUSED,
     STAGED,
@@ -46,6 +47,7 @@ from .codec_fields import (
     VERB_CONFIGURATION_READ,
     VERB_CONFIGURATION_WRITE,
     VERB_IDENTIFY,
+    VERB_LOG_READ,
     VERB_PLAN_STAGE,
     VERB_PLAN_SWITCH,
     VERB_RESET,
@@ -213,6 +215,10 @@ class Actions:
             return DONE if self._send("ack", report) else BUSY
         if verb == VERB_CONFIGURATION_WRITE:
             return self._config_stage.write(values[0], values[1], values[2], values[3])
+        if verb == VERB_LOG_READ:
+            data = self._bootlog.data(values[0])
+            report = codec.encode(LOG, (values[0], values[1], len(data), data[values[1] : values[1] + values[2]]))
+            return DONE if self._send("ack", report) else BUSY
         if verb == VERB_RESET:
             if values[0] not in (RESET_RESTART, RESET_SERVICE):
                 return REFUSED
