@@ -271,19 +271,21 @@ class Node:
 
 
 def sweep(
-    node: Node, life: Life, tally: Tally, modes: tuple[str, ...] = (), wanted: int = 0
-) -> list[tuple[int, str, bytes]]:
+    node: Node, life: Life, tally: Tally, chance: random.Random, modes: tuple[str, ...] = (), wanted: int = 0
+) -> tuple[int, str, bytes]:
     """Cut a life at every operation, in every way to die, and judge each cut; start the node again from each image.
 
     ``modes``: start from one of these only, taking turns (none: from all). ``wanted``: end after so many starts in
-    ``tally``. Returns the cuts.
+    ``tally``. Returns one of the cuts, by chance.
     """
     tally.lives += 1
     tally.wrong += [f"life {tally.lives}, {what}" for what in node.judge_life(life)]
     seen = set()
-    cuts = list(flash_tape.images(life.base, life.operations))
-    for number, mode, image in cuts:
+    chosen = (0, "before", life.base)
+    for count, (number, mode, image) in enumerate(flash_tape.images(life.base, life.operations), 1):
         tally.cuts += 1
+        if chance.randrange(count) == 0:
+            chosen = (number, mode, image)
         where = f"life {tally.lives}, operation {number} of {len(life.operations)}, {mode}: "
         tally.wrong += [where + what for what in node.judge_cut(life, number, image)]
         key = hashlib.sha256(image).digest()
@@ -295,7 +297,7 @@ def sweep(
         tally.wrong += [where + what for what in node.judge_start(image, promise)]
         if wanted and tally.starts >= wanted:
             break
-    return cuts
+    return chosen
 
 
 def storm(folder: Path, runtime: Runtime, seed: int, wanted: int) -> Tally:
@@ -306,8 +308,7 @@ def storm(folder: Path, runtime: Runtime, seed: int, wanted: int) -> Tally:
     try:
         while tally.starts < wanted:
             life = node.live()
-            cuts = sweep(node, life, tally, wanted=wanted)
-            node.go_on(life, *cuts[chance.randrange(len(cuts))])
+            node.go_on(life, *sweep(node, life, tally, chance, wanted=wanted))
     finally:
         node.board.stop()
     return tally
