@@ -164,6 +164,8 @@ class VirtualBoard:
         self._killed_as = 0
         self.state = "off"
         self._query = 0
+        self.tape: Path | None = None
+        """Where each start from now on writes down its flash operations (flash_tape.py); None: nowhere."""
         self._serial = SerialFront() if serial else None
 
     # -- what is on the flash ------------------------------------------------------------------------------------
@@ -469,6 +471,7 @@ class VirtualBoard:
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
+            "tape": str(self.tape) if self.tape else None,
             "console_fd": console.fileno() if console is not None else -1,
         }
         boot = self.folder / "boot.json"

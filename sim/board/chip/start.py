@@ -59,7 +59,8 @@ def run(settings):
     _take_places()
     wiring_module.hang(settings.get("wiring", {}))
     path, length = settings["flash"]
-    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
+    tape = libc.append_to(settings["tape"]) if settings.get("tape") else -1
+    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot, tape)
     app_rom = settings.get("app_rom")
     script = settings.get("script")
     heap_bytes = settings["heap_bytes"]
