@@ -166,6 +166,9 @@ class Node:
         contents["secrets"] = json.dumps({**json.loads(contents["secrets"]), "site": ""}).encode()
         plans = [site.plan_bytes(NODE), site.plan_bytes("L001")]
         tree = json.loads(contents["config"])
+        # So that each life teaches the clock something: how long the feeder was on.
+        tree["lamps"][0]["config"]["is_feeder_switched"] = True
+        contents["config"] = json.dumps(tree, separators=(",", ":")).encode()
         tree["reports"]["status_s"] *= 2
         configs = [contents["config"], json.dumps(tree, separators=(",", ":")).encode()]
         self.judge = Judge(plans, configs, {name: contents[name] for name in UNTOUCHED})
