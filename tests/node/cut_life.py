@@ -59,9 +59,10 @@ def say(*words):
 
 
 def stand_still():
-    """Nothing more is written: the host reads the flash as it is now."""
+    """Nothing more is written: the host reads the flash as it is now. The wait is in the kernel and costs nothing."""
+    line = sys.modules["sim.board.chip.wire"]._fd
     while True:
-        pass
+        sys.modules["sim.board.chip.libc"].read(line, bytearray(1), 1)
 
 
 class Desk:

@@ -166,6 +166,9 @@ class Node:
         contents["secrets"] = json.dumps({**json.loads(contents["secrets"]), "site": ""}).encode()
         plans = [site.plan_bytes(NODE), site.plan_bytes("L001")]
         tree = json.loads(contents["config"])
+        # So that each life teaches the clock something: how long the feeder was on.
+        tree["lamps"][0]["config"]["is_feeder_switched"] = True
+        contents["config"] = json.dumps(tree, separators=(",", ":")).encode()
         tree["reports"]["status_s"] *= 2
         configs = [contents["config"], json.dumps(tree, separators=(",", ":")).encode()]
         self.judge = Judge(plans, configs, {name: contents[name] for name in UNTOUCHED})
@@ -300,8 +303,8 @@ def sweep(
     return chosen
 
 
-def storm(folder: Path, runtime: Runtime, seed: int, wanted: int) -> Tally:
-    """Live, cut everywhere, go on from one of the cuts, and so on until ``wanted`` starts."""
+def storm(folder: Path, runtime: Runtime, seed: int, wanted: int, is_loud: bool = False) -> Tally:
+    """Live, cut everywhere, go on from one of the cuts, and so on until ``wanted`` starts. ``is_loud``: say how far."""
     chance = random.Random(seed)
     node = Node(folder, runtime, seed, passing_s=PASSING_S[seed % len(PASSING_S)])
     tally = Tally()
@@ -309,6 +312,8 @@ def storm(folder: Path, runtime: Runtime, seed: int, wanted: int) -> Tally:
         while tally.starts < wanted:
             life = node.live()
             node.go_on(life, *sweep(node, life, tally, chance, wanted=wanted))
+            if is_loud:
+                print(f"{tally.lives} lives, {tally.starts} starts, {len(tally.wrong)} wrong", flush=True)
     finally:
         node.board.stop()
     return tally
@@ -320,7 +325,7 @@ def main(arguments: list[str]) -> None:
     assert isinstance(runtime, Runtime), runtime.description
     begin = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        tally = storm(Path(folder, "node"), runtime, int(arguments[1]), int(arguments[2]))
+        tally = storm(Path(folder, "node"), runtime, int(arguments[1]), int(arguments[2]), is_loud=True)
     for what in tally.wrong:
         print(what)
     print(

@@ -54,8 +54,7 @@ def test_the_node_survives_a_cut_in_any_write(tmp_path: Path, capsys: pytest.Cap
     with living(tmp_path) as node:
         for _ in range(2):
             life = node.live()
-            missing = {*WRITERS.values(), "journal"} - life.written()
-            assert missing <= ({"clock"} if tally.lives else set()), "a writer that does not write is not cut"
+            assert life.written() >= {*WRITERS.values(), "journal"}, "a writer that does not write is not cut"
             sweep(node, life, tally, Random(1), TURNS)
             node.go_on(life, len(life.operations), "after", node.flash.read_bytes())
     with capsys.disabled():
