@@ -21,7 +21,7 @@ class Output:
     def __init__(self, config):
         self.limits = Limits(config.guard_permille, config.is_derogated, config.driver_minimum_permille)
         self.derating = ThermalDerating(*config.derating) if config.derating else None
-        self.flicker = FlickerGuard(config.quiet_ms)
+        self.flicker = FlickerGuard(config.quiet_ms, config.start_level_permille)
         self._flux = FluxKeeper(
             config.flux_hours, config.flux_needs_permille, config.maximum_permille, config.driver_minimum_permille
         )
@@ -80,7 +80,7 @@ class Output:
 
     def changed(self, tick: int, before: int, after: int, fade_ms: int) -> None:
         """Note a decision: the light goes from ``before`` to ``after`` in ``fade_ms``."""
-        self.flicker.changed(tick, after - before)
+        self.flicker.changed(tick, before, after)
         if self._relay is not None:
             self._is_dark_due = after == 0 and fade_ms > 0
             if self._is_dark_due:
