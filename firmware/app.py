@@ -28,7 +28,7 @@ from firmware.links.commands import CommandGate
 from firmware.links.outbox import Outbox
 from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
 from firmware.links.reports import Reports
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.timing import TURN_MS, begin_turns, sleep_ms, ticks_ms, turn_ms
 from firmware.senses import SILENCE_MS as SENSES_SILENCE_MS
 from firmware.senses import Senses
 from firmware.system import lifetime, node_config
@@ -51,8 +51,8 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
-_LOOK_MS = const(2000)
-_HOUSE_MS = const(5000)
+# How many turns pass between two collections: what an idle node allocates meanwhile is below the launcher's threshold.
+_COLLECT_TURNS = const(2)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
 _FULL = const(1000)
@@ -64,6 +64,7 @@ class App:
     def __init__(self, folder="/data"):
         self.watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         guard = BootGuard(ticks_ms)
+        begin_turns(ticks_ms())
         self.store = Store(folder + "/store", guard)
         self.boot_log = BootLog(machine.RTC().memory, self.store)
         # Segments of 4 kB: one is read whole at the start, and a heap in use has no 8 kB in one piece.
@@ -289,7 +290,7 @@ class App:
         """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
         from firmware import uplink
 
-        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log, _LOOK_MS)
+        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log, TURN_MS)
         for lamp in self.lamps:
             supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:
@@ -322,6 +323,7 @@ class App:
         """Keep the house: what is to be written is written here, one thing at a time, and never by the lamp."""
         start = ticks_ms()
         is_good = False
+        turns = 0
         while True:
             beat()
             tick = ticks_ms()
@@ -336,8 +338,11 @@ class App:
             for lamp in self.lamps:
                 lamp.watch_gear()
             # Here and not when the heap is full: then it would be the lamp's edge that waits for it.
-            gc.collect()
-            await sleep_ms(_HOUSE_MS)
+            turns += 1
+            if turns >= _COLLECT_TURNS:
+                turns = 0
+                gc.collect()
+            await sleep_ms(turn_ms(ticks_ms()))
 
     def _note_troubles(self):
         for text in self.troubles:
@@ -385,14 +390,14 @@ def _notify_all(lamps):
 
 
 def _without_beat(run):
-    """A task that knows no supervisor: it is watched for its death only, which is seen within `_HOUSE_MS`."""
+    """A task that knows no supervisor: it is watched for its death only, which is seen within a turn."""
 
     async def task(beat):
         inner = asyncio.create_task(run())
         try:
             while not inner.done():
                 beat()
-                await sleep_ms(_HOUSE_MS)
+                await sleep_ms(turn_ms(ticks_ms()))
             await inner
         finally:
             inner.cancel()
