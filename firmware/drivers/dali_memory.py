@@ -199,7 +199,7 @@ class D4iMeter:
         self._tables = ((BANK_ENERGY, ENERGY), (BANK_GEAR, GEAR)) if has_diagnostics else ((BANK_ENERGY, ENERGY),)
         for _, values in self._tables:
             for value in values:
-                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)
+                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)  # names: D4iMeter
 
     async def read(self):
         """Read all banks: about 1 s each on a quiet bus, 5 s at most. Raises `NoAnswer` or `BadAnswer`."""
@@ -209,4 +209,4 @@ class D4iMeter:
                 value = found[i]
                 if values[i][0] == "operating_s" and value > _SMALL_MAX:
                     value = _SMALL_MAX
-                setattr(self, values[i][0], value)
+                setattr(self, values[i][0], value)  # names: D4iMeter
