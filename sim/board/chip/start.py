@@ -58,6 +58,8 @@ def run(settings):
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
     wiring_module.hang(settings.get("wiring", {}))
+    if console.is_there():
+        sys.modules["sys"] = console.Sys()
     path, length = settings["flash"]
     flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
     app_rom = settings.get("app_rom")
