@@ -15,25 +15,28 @@ from firmware.control.derating import UNKNOWN_DC
 from firmware.control.faults import DEVICE_MALFUNCTION, PHOTOCELL_FAILURE, SENSOR_SILENT
 from firmware.control.ticks import ticks_add, ticks_diff
 from firmware.drivers.contract import UNKNOWN, DriverError, NoAnswer
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
+from firmware.system.wakeup import Wakeup
 from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
 
 SILENCE_MS = const(20000)
 _FAILURES_MAX = const(3)
 _REPEAT_MS = const(900000)
-_WAIT_MAX_MS = const(5000)
 _WAIT_MIN_MS = const(20)
 # How often each kind is read, unless the configuration says otherwise.
-_PERIODS_MS = {PRESENCE: 2000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
+_PERIODS_MS = {PRESENCE: 5000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
 _UART_MS = const(100)
-_STORM_MS = const(100)
 _UART_FAILURES_MAX = const(100)
 # How old what control knows of a meter may become, and from which power on it is of interest though the lamp is off.
 _METER_AGE_MS = const(25000)
 _METER_IDLE_MW = const(1000)
 # A pole that leans by more than 10 degrees since its commissioning was hit, or is about to fall.
 _LEAN_DD = const(100)
+# What waits in a presence driver (a storm, a debounce, a stretch) is asked for so often, until it is told.
+_ASKED_MS = const(100)
+# Slow sensors are read at the common turn that is next to their time.
+_EARLY_MS = const(2500)
 
 
 class Sense:
@@ -52,6 +55,10 @@ class Sense:
         self.told_ms = 0
         self.is_told = False
 
+    def is_urgent(self):
+        """Tell whether something waits in a presence driver that only asking brings out."""
+        return getattr(self.driver, "is_masked", False) or getattr(self.driver, "is_waiting", False)
+
 
 class Senses:
     """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites;
@@ -65,6 +72,8 @@ class Senses:
         self._keeper = keeper
         self._log = log
         self._senses = []
+        # For drivers that may want to be asked sooner.
+        self._wakeup = None
         self.failures = 0
         self.temperature_dc = UNKNOWN_DC
         self.power_mw = UNKNOWN
@@ -76,6 +85,10 @@ class Senses:
         period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
         if "bus" in device and device["bus"][:4] == "uart":
             period_ms = _UART_MS
+        if hasattr(driver, "attention"):
+            if self._wakeup is None:
+                self._wakeup = Wakeup()
+            driver.attention = self._wakeup.set
         self._senses.append(Sense(kind, driver, lamps, period_ms, device["name"]))
 
     @property
@@ -87,23 +100,28 @@ class Senses:
         """Read for ever; for the supervisor."""
         while True:
             beat()
-            wait_ms = _WAIT_MAX_MS
+            wait_ms = turn_ms(ticks_ms())
             for sense in self._senses:
                 left_ms = ticks_diff(sense.due_ms, ticks_ms())
-                if left_ms <= 0:
+                if left_ms > _ASKED_MS and sense.is_urgent():
+                    left_ms = _ASKED_MS
+                    sense.due_ms = ticks_add(ticks_ms(), left_ms)
+                if left_ms <= (_EARLY_MS if sense.period_ms >= TURN_MS and not sense.is_urgent() else 0):
                     self._read(sense)
                     # Each reading blocks for some ms: the lamp comes first.
                     await asyncio.sleep(0)
                     left_ms = ticks_diff(sense.due_ms, ticks_ms())
-                wait_ms = min(wait_ms, left_ms)
-            await sleep_ms(max(wait_ms, _WAIT_MIN_MS))
+                if sense.period_ms < TURN_MS or sense.is_urgent():
+                    wait_ms = min(wait_ms, left_ms)
+            wait_ms = max(wait_ms, _WAIT_MIN_MS)
+            if self._wakeup is None:
+                await sleep_ms(wait_ms)
+            else:
+                await self._wakeup.wait_ms(wait_ms)
 
     def _read(self, sense):
         tick = ticks_ms()
-        period_ms = sense.period_ms
-        if sense.kind == PRESENCE and getattr(sense.driver, "is_masked", False):
-            period_ms = _STORM_MS
-        sense.due_ms = ticks_add(tick, period_ms)
+        sense.due_ms = ticks_add(tick, _ASKED_MS if sense.is_urgent() else sense.period_ms)
         try:
             self._take(sense, tick)
             if sense.failures >= sense.failures_max:

@@ -37,9 +37,12 @@ class Wiring:
         self._buses = buses
         self._open = {}
 
-    def dimmer(self, device, safe_permille):
-        """Return the dimmer of a lamp output, at its safe level from its first moment on. Raises `WiringError`."""
-        return self._build(device, _dimmer, safe_permille)
+    def dimmer(self, device, safe_permille, is_guarded=False):
+        """Return the dimmer of a lamp output, at its safe level from its first moment on. Raises `WiringError`.
+
+        ``is_guarded``: a class of EN 13201 is to be kept, so no step of the dimmer may round below what is asked.
+        """
+        return self._build(device, _dimmer, (safe_permille, is_guarded))
 
     def relay(self, device):
         """Return a relay, closed. Raises `WiringError`."""
@@ -138,7 +141,8 @@ def _open_bus(name, options):
     raise WiringError(name, "no such kind of bus: i2c, uart or dali")
 
 
-def _dimmer(wiring, name, device, options, safe_permille):
+def _dimmer(wiring, name, device, options, extra):
+    safe_permille, is_guarded = extra
     if name == "dimmer_pwm":
         from firmware.drivers.dimmer_pwm import PwmDimmer
 
@@ -152,7 +156,7 @@ def _dimmer(wiring, name, device, options, safe_permille):
         from firmware.drivers.dali_dimmer import DaliDimmer
 
         # The curve that all gear has when it leaves its factory (IEC 62386-102).
-        arc_of = lambda permille: arc_power_level(permille, CURVE_LOGARITHMIC)  # noqa: E731
+        arc_of = lambda permille: arc_power_level(permille, CURVE_LOGARITHMIC, is_guarded)  # noqa: E731
         return DaliDimmer(wiring.bus(device["bus"]), safe_permille, arc_of=arc_of, **options)
     return None
 

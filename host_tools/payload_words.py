@@ -1,6 +1,6 @@
 """What the numbers of enumerations are called in JSON. Those of firmware/control are taken from there."""
 
-from firmware.control import clock, inputs, reasons
+from firmware.control import clock, inputs, limits, reasons
 from firmware.control.fault_names import NAMES as FAULT_NAMES
 
 Words = dict[int, str]
@@ -18,6 +18,8 @@ BYS = _words(
     "BY_TEMPERATURE",
     "BY_",
 )
+LIMITS = _words(limits, "NONE GUARD DRIVER_MINIMUM THERMAL PROTECTION")
+LIMITS |= _words(reasons, "ONE_CLASS_DOWN TWO_CLASSES_DOWN RISES_USED_UP")
 QUALITIES = _words(inputs, "CLOCK_UNKNOWN CLOCK_HELD CLOCK_GOOD", "CLOCK_")
 SOURCES = _words(clock, "FEEDER RTC NETWORK GNSS SIGNED")
 CLOCK_VERDICTS = _words(clock, "SET KEPT STEPPED DOUBTED REFUSED")

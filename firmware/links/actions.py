@@ -55,7 +55,7 @@ from .codec_fields import (
     WHY,
 )
 from .identify import Identify
-from .timing import sleep_ms
+from .timing import sleep_ms, turn_ms
 
 SILENCE_MS = const(10000)
 
@@ -166,7 +166,16 @@ class Actions:
                     beat()
                     await sleep_ms(0)
                 self._end_switch()
-            await self._wakeup.wait_ms(_POLL_MS)
+            await self._wakeup.wait_ms(self._wait_ms())
+
+    def _wait_ms(self) -> int:
+        """Return how long nothing here is due: a node that only waits for commands wakes for none."""
+        if self._reset_mode != UNKNOWN:
+            return _POLL_MS
+        for identify in self._identify:
+            if identify.is_running:
+                return _POLL_MS
+        return turn_ms(self._ticks_ms())
 
     def poll(self) -> None:
         """Do what is due: steps of `Identify`, ends of dark, plans whose moment has come, a reset."""
@@ -224,6 +233,7 @@ class Actions:
                 return REFUSED
             self._reset_mode = values[0]
             self._reset_ms = ticks_add(tick, _RESET_MS)
+            self._wakeup.set()
             return ACCEPTED
         if verb == VERB_CLOCK:
             verdict = self._keeper.report(SIGNED, accepted.issued_day, accepted.issued_second, 0, tick)
@@ -297,6 +307,7 @@ class Actions:
                 answer.by,
                 _index_of(answer.index),
                 answer.program if answer.program < NO_PROGRAM else None,
+                answer.limit,
                 min(max(answer.since_s, 0), _SINCE_MAX_S),
                 codec.known(answer.until_s),
                 codec.known(answer.next_level),

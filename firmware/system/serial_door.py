@@ -8,7 +8,7 @@ import select
 import sys
 
 from firmware.control.compat import const
-from firmware.links.timing import sleep_ms
+from firmware.links.timing import sleep_ms, ticks_ms, turn_ms
 
 from .service import LINE_MAX
 
@@ -18,6 +18,7 @@ _DEAF_MS = const(6000)
 # Twice a second is soon enough for a person with a cable, and costs the lamp nothing.
 _LOOK_MS = const(500)
 _TAKE = const(256)
+_REST_MS = const(10000)
 
 
 class SerialDoor:
@@ -78,4 +79,4 @@ class SerialDoor:
     async def _rest(self, beat):
         while True:
             beat()
-            await sleep_ms(10000)
+            await sleep_ms(turn_ms(ticks_ms(), _REST_MS))
