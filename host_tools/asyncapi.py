@@ -29,7 +29,7 @@ NODE = f"{mosquitto_config.PREFIX}/{{site}}/{{node}}"
 REPORTS_ON = {
     "status": ("status",),
     "energy": ("energy",),
-    "event": ("fault", "boot", "clock_step", "plan", "derogation", "refusals"),
+    "event": ("fault", "boot", "clock_step", "plan", "derogation", "refusals", "gear"),
     "ack": ("ack", "configuration", "log"),
     "why": ("why",),
 }

@@ -320,6 +320,21 @@ REPORTS = (
         ),
         "A part of the log of starts or of errors, answer to log_read.",
     ),
+    Message(
+        "gear",
+        14,
+        (
+            _lamp(),
+            Field("gear_h", 20, 0, (1 << 20) - 2, "operating hours of the gear", unknown=True),
+            Field("gear_starts", 24, 0, (1 << 24) - 2, "its starts", unknown=True),
+            Field("light_h", 20, 0, (1 << 20) - 2, "hours of the light source", unknown=True),
+            Field("light_starts", 24, 0, (1 << 24) - 2, "its starts", unknown=True),
+            _total("gear_wh", "energy of the gear by its own meter"),
+            _bytes("gtin", 6, 6, "bank 1: GTIN of the luminaire, ff… where it has none"),
+            _bytes("identification", 8, 8, "bank 1: its number, ff… where it has none"),
+        ),
+        "What a D4i gear says of itself, once a day and after a start: another identity is another gear.",
+    ),
 )
 
 # What stands before the verb of every command, after the header byte: 12 bytes. The MAC of 8 bytes comes last.

@@ -1,6 +1,6 @@
 """What an operator does with a node in more than one message: plans, configurations, its log.
 
-`reverbere plan push`, `reverbere node read`, `write` and `log`.
+`reverbere plan push`, `reverbere node read`, `write` and `log`; and `service` for the installer at the pole.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
+import serial
 import typer
 from rich.console import Console
 
@@ -24,6 +25,7 @@ from host_tools.payload import PayloadError
 from host_tools.plan.problems import SiteError, suggestion
 from host_tools.plan.sign import sign_plan
 from host_tools.plan.zones import zone_info
+from host_tools.service_call import ServiceError, open_service
 from host_tools.site_keys import KeysError, SiteKeys
 from host_tools.site_link import LinkError, Talk, talk
 
@@ -178,6 +180,36 @@ def log(
         typer.echo(json.dumps(found.tree(), indent=1))
     else:
         say("\n".join(found.lines()) or "nothing is in its log")
+
+
+@node_verbs.app.command()
+def service(
+    port: Annotated[str, typer.Argument(help="The serial port that the node is on, like /dev/ttyUSB0 or COM3.")],
+    node: Annotated[str | None, typer.Argument(help="Which node it has to be; any of this folder's otherwise.")] = None,
+    *,
+    keys: KeysOption,
+    baud: Annotated[int, typer.Option(min=1200, max=2_000_000, help="Bits a second.")] = 115_200,
+    wait: Annotated[float, typer.Option(min=1, max=120, help="How long to wait for the node, in s.")] = 15,
+) -> None:
+    """Open a node's prompt at its serial line for two hours, by proof of its own key; the node logs it.
+
+    Exits 0 when it is open, 1 when the node is another, silent or refuses, 2 when port or keys cannot be used.
+    """
+    try:
+        found = SiteKeys(keys)
+        with serial.Serial(port, baud, timeout=0.1) as line:
+            name = open_service(line, node, found.service_secret, wait)
+    except ServiceError as error:
+        say(f"{port}: {error}")
+        raise typer.Exit(1) from error
+    except KeysError as error:
+        _refuse("--keys", str(error))
+    except (serial.SerialException, OSError, ValueError) as error:
+        _refuse(port, f"{error}: see which port it is, and that no other program holds it")
+    say(
+        f"{name} has opened its prompt for two hours; its lamp is at its safe level. Now: mpremote connect {port} …\n"
+        f"In the end: mpremote connect {port} reset"
+    )
 
 
 def _fleet(site: Path, hardware: Path | None, node: str) -> Fleet:
