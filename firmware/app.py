@@ -18,7 +18,8 @@ from firmware.control.controller import Controller
 from firmware.control.inputs import Now, Seen
 from firmware.control.plan import Plan
 from firmware.links.actions import RESET_SERVICE
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.rate import Bucket
+from firmware.links.timing import begin_turns, sleep_ms, ticks_ms, turn_ms
 from firmware.system.bootlog import GOOD_MS, REASON_SERVICE, BootLog
 from firmware.system.intake import Intake
 from firmware.system.journal import Journal
@@ -32,7 +33,8 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
-_HOUSE_MS = const(5000)
+# How many turns pass between two collections: what an idle node allocates meanwhile is below the launcher's threshold.
+_COLLECT_TURNS = const(2)
 
 
 class App:
@@ -41,6 +43,7 @@ class App:
     def __init__(self, folder="/data"):
         self.watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         guard = BootGuard(ticks_ms)
+        begin_turns(ticks_ms())
         self.store = Store(folder + "/store", guard)
         self.boot_log = BootLog(machine.RTC().memory, self.store)
         # Segments of 4 kB: one is read whole at the start, and a heap in use has no 8 kB in one piece.
@@ -54,6 +57,7 @@ class App:
         self.settings = []
         self.lamps = []
         self.stages = []
+        self.meters = []
         self.senses = None
         self.keeper = None
         self.box = None
@@ -65,6 +69,7 @@ class App:
         self.sntp = None
         self.door = None
         self.is_service = False
+        self._log_room = Bucket(3600000, 24)
         # What could not be built or read at this start, for the log: bounded by the configuration.
         self.troubles = []
 
@@ -167,6 +172,7 @@ class App:
         """Keep the house: what is to be written is written here, one thing at a time, and never by the lamp."""
         start = ticks_ms()
         is_good = False
+        turns = 0
         while True:
             beat()
             tick = ticks_ms()
@@ -182,8 +188,11 @@ class App:
                 lamp.watch_gear()
             forget()
             # Here and not when the heap is full: then it would be the lamp's edge that waits for it.
-            gc.collect()
-            await sleep_ms(_HOUSE_MS)
+            turns += 1
+            if turns >= _COLLECT_TURNS:
+                turns = 0
+                gc.collect()
+            await sleep_ms(turn_ms(ticks_ms()))
 
     def _note_troubles(self):
         for text in self.troubles:
@@ -191,8 +200,16 @@ class App:
         self.troubles = []
 
     def log(self, name, error):
-        """Note an error, or an event, in the log of boots; for `Supervisor`."""
-        text = "%s: %s" % (name, "ended" if error is None else repr(error))
+        """Note an error in the log of boots; for `Supervisor`."""
+        self._note("%s: %s" % (name, "ended" if error is None else repr(error)))
+
+    def log_sense(self, text):
+        """Note that a sensor is lost, or back; for `Senses`."""
+        # A loose wire must not wear the flash out.
+        if self._log_room.take(ticks_ms()):
+            self._note("senses: " + text)
+
+    def _note(self, text):
         try:
             self.boot_log.note(text)
         except StoreError:

@@ -21,9 +21,9 @@ from firmware.links.commands import CommandGate
 from firmware.links.outbox import Outbox
 from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
 from firmware.links.reports import Reports
-from firmware.links.timing import ticks_ms
+from firmware.links.timing import TURN_MS, ticks_ms
 from firmware.senses import SILENCE_MS as SENSES_SILENCE_MS
-from firmware.senses import UART_MS, Sense, Senses
+from firmware.senses import TEMPERATURE, UART_MS, Sense, Senses
 from firmware.system import lifetime
 from firmware.system.built_in_plan import BUILT_IN
 from firmware.system.clock_keeper import SAVE_PERIOD_S, ClockKeeper
@@ -42,8 +42,7 @@ from firmware.wiring import Wiring, WiringError
 
 _FULL = const(1000)
 # How often a sensor of each kind is read, unless the configuration says otherwise; in the order of `senses`.
-_PERIODS_MS = (2000, 10000, 30000, 10000, 1000, 60000)
-_LOOK_MS = const(2000)
+_PERIODS_MS = (5000, 10000, 30000, 10000, 1000, 60000)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
 
@@ -115,7 +114,8 @@ def _build(app):
 def _lamp(app, number, config, lamp, wiring):
     """Build one lamp output: its dimmer at the level it has, its controller, its intake."""
     kept = app.boot_log.level(number)
-    dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"])
+    is_guarded = lamp["config"].get("guard_permille", 0) > 0
+    dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"], is_guarded)
     relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
     settings = controller_config(config, lamp)
     if kept <= _FULL:
@@ -217,9 +217,10 @@ def _build_radios(app, config, secrets):
 
 
 def _build_senses(app, config, wiring):
-    app.senses = Senses(app.keeper)
+    app.senses = Senses(app.keeper, app.log_sense)
     for device in config["sensors"]:
-        listeners = [app.lamps[number] for number in device.get("lamps", [0])]
+        numbers = device.get("lamps", [0])
+        listeners = [app.lamps[number] for number in numbers]
         notify = listeners[0].on_presence
         if len(listeners) > 1:
             from firmware.shared_sensor import notify_all
@@ -230,23 +231,36 @@ def _build_senses(app, config, wiring):
         except WiringError as error:
             app.trouble(error)
             continue
-        period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
-        if "bus" in device and device["bus"][:4] == "uart":
-            period_ms = UART_MS
-        app.senses.all.append(Sense(kind, driver, listeners, period_ms, device["name"]))
+        app.senses.add(_sense(kind, driver, listeners, device))
+        if hasattr(driver, "listener"):
+            # D4i gear: a meter with a task of its own, a thermometer, and a type plate.
+            from firmware.gear_report import teller
+
+            driver.listener = teller(app.box, numbers[0])
+            app.meters.append(driver)
+            if driver.has_diagnostics:
+                app.senses.add(_sense(TEMPERATURE, driver, listeners, device))
+
+
+def _sense(kind, driver, lamps, device):
+    period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
+    if "bus" in device and device["bus"][:4] == "uart":
+        period_ms = UART_MS
+    return Sense(kind, driver, lamps, period_ms, device["name"])
 
 
 def add_tasks(app):
     """Return the supervisor of the node, with all its tasks: those of the lamps first."""
-    supervisor = Supervisor(app.watchdog.feed, ticks_ms, app.log, _LOOK_MS)
+    supervisor = Supervisor(app.watchdog.feed, ticks_ms, app.log, TURN_MS)
     for lamp in app.lamps:
         supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
-    for lamp in app.lamps:
-        for part in (lamp.dimmer, lamp.relay):
-            if hasattr(part, "run"):
-                from firmware.gear_task import without_beat
+    gears = [(lamp.intake.lamp, part) for lamp in app.lamps for part in (lamp.dimmer, lamp.relay)]
+    tasks = [("gear%d" % number, part.run) for number, part in gears if hasattr(part, "run")]
+    tasks += [("meter", meter.run) for meter in app.meters]
+    for name, run in tasks:
+        from firmware.gear_task import without_beat
 
-                supervisor.add("gear%d" % lamp.intake.lamp, without_beat(part.run), 3600000)
+        supervisor.add(name, without_beat(run), 3600000)
     supervisor.add("clock", app.run_clock, _CLOCK_SILENCE_MS)
     supervisor.add("senses", app.senses.run, SENSES_SILENCE_MS)
     supervisor.add("reports", app.reports.run, REPORTS_SILENCE_MS)

@@ -2,21 +2,18 @@
 
 import asyncio
 
-from firmware.control.compat import const
-from firmware.links.timing import sleep_ms
-
-_LOOK_MS = const(5000)
+from firmware.links.timing import sleep_ms, ticks_ms, turn_ms
 
 
 def without_beat(run):
-    """A task that knows no supervisor: it is watched for its death only, which is seen within `_LOOK_MS`."""
+    """A task that knows no supervisor: it is watched for its death only, which is seen within a turn."""
 
     async def task(beat):
         inner = asyncio.create_task(run())
         try:
             while not inner.done():
                 beat()
-                await sleep_ms(_LOOK_MS)
+                await sleep_ms(turn_ms(ticks_ms()))
             await inner
         finally:
             inner.cancel()

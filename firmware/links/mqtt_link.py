@@ -10,7 +10,7 @@ from firmware.control.ticks import ticks_diff
 from .backoff import spread
 from .mqtt_client import BUSY, MqttClient
 from .mqtt_packets import SUBACK_FAILURE, MqttError, PacketError
-from .timing import sleep_ms, ticks_ms
+from .timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from .transport import LinkLost
 
 STATE_OFFLINE = b"0"
@@ -124,11 +124,15 @@ class MqttLink:
         """Keep the session, for ever. It ends only by cancellation, or by an error of the callbacks."""
         try:
             await self._pause(self._backoff.first_ms())
+            pause_ms = _NETWORK_POLL_MS
             while True:
                 self.beat()
                 if not self._is_up():
-                    await sleep_ms(_NETWORK_POLL_MS)
+                    # An access point that stays away is looked for as rarely as all else.
+                    await sleep_ms(pause_ms if pause_ms < TURN_MS else turn_ms(ticks_ms()))
+                    pause_ms = min(2 * pause_ms, TURN_MS)
                     continue
+                pause_ms = _NETWORK_POLL_MS
                 await self._pause(await self._attempt())
         finally:
             self.is_online = False

@@ -65,6 +65,6 @@ class ConfigStage:
                 controller_config(tree, lamp)
         except ConfigError as error:
             return str(error)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnicodeError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnicodeError) as error:  # names: outside
             return "a value of the wrong kind: %s" % error
         return ""

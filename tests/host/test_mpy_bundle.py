@@ -16,6 +16,7 @@ from host_tools.mpy.line_map import LineMap, main, translate
 from host_tools.mpy.modules import compiled, sources
 from host_tools.mpy.parts import FLEETING, HOST_ONLY, UNTOUCHED, BundleError
 from host_tools.mpy.scopes import Scope, Scopes
+from host_tools.mpy.shipped import shipped
 from tests.control import fuzz_core, fuzz_plans
 from tests.control.test_core_fuzz import first_difference, write
 
@@ -445,3 +446,36 @@ def test_what_was_loaded_for_one_use_leaves_the_heap(micropython_runtime, tmp_pa
     starter.write_text("from firmware import app\napp.run()\n")
     done = micropython_runtime.run([starter], env={"MICROPYPATH": f"{tmp_path}:.frozen"}, cwd=tmp_path)
     assert done.stdout == "True True []\n", done.stdout + done.stderr
+
+
+def test_a_default_is_the_modules_also_where_the_class_has_that_name(micropython_runtime, tmp_path):
+    """A driver's default read the attribute of its class that had got the same short name: a lamp without its dimmer.
+    So what a class body reads is never called as something that the class sets."""
+    classes = "".join(
+        f"class C{i}:\n    is_a = False\n    is_b = True\n    def __init__(self, x=_T{i}): self.x = x\n"
+        for i in range(9)
+    )
+    made = shipped(
+        {
+            "firmware/__init__.py": Source("firmware/__init__.py", ""),
+            "firmware/app.py": Source(
+                "firmware/app.py",
+                "from .drivers.many import make\ndef run():\n    print(make())\n",
+            ),
+            "firmware/drivers/many.py": Source(
+                "firmware/drivers/many.py",
+                "".join(f"_T{i} = ({i}, {i})\n" for i in range(9))
+                + classes
+                + "def make(): return [("
+                + ", ".join(f"C{i}().x, C{i}().is_a, C{i}().is_b" for i in range(9))
+                + ")]\n",
+            ),
+        },
+        [],
+    )
+    write_compiled(tmp_path, made.files)
+    starter = tmp_path / "main.py"
+    starter.write_text("from firmware import app\napp.run()\n")
+    done = micropython_runtime.run([starter], env={"MICROPYPATH": f"{tmp_path}:.frozen"}, cwd=tmp_path)
+    wanted = [each for i in range(9) for each in ((i, i), False, True)]
+    assert done.stdout == f"{[tuple(wanted)]}\n", done.stdout + done.stderr
