@@ -464,6 +464,7 @@ class VirtualBoard:
         slot["irq_lost"] = 0
         slot["slow_until_us30"] = 0
         slot["wakes"] = 0
+        slot["mail"] = 0
         slot["has_deadline"] = 0
         settings = {
             "board_rom": self._board_rom,
