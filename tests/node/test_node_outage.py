@@ -213,6 +213,7 @@ def test_months_without_a_broker(tmp_path: Path, runtime: Runtime):
 
     All lives run at once, beside one that knows no network, and each is judged against that one.
     """
+
     def run(which: str) -> Life:
         return live(tmp_path, runtime, 24 * SOAK_DAYS, which, 4 * SOAK_DAYS)
 
