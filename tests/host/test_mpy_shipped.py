@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import json
 import os
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from host_tools.cli import app
@@ -20,7 +22,7 @@ from host_tools.mpy.modules import compiled, sources
 from host_tools.mpy.outside import OUTSIDE
 from host_tools.mpy.scopes import Scopes
 from host_tools.mpy.shipped import shipped
-from tests.bench.size import EQUIPPED, measure_bundle
+from tests.bench.size import measure_bundle
 from tests.control.lamp_nights import lamp_nights
 from tests.control.replay_main import summary
 
@@ -97,25 +99,21 @@ def test_the_shipped_firmware_stays_within_its_flash():
 
 def test_no_name_is_lost_in_any_build():
     """Each choice of drivers is a program of its own, with its own names: none may use a name that it has not."""
-    for drivers in (None, EQUIPPED, ("dimmer_pwm", "presence_input", "ade7953"), ("dimmer_0_10v",)):
-        made = shipped(sources(ROOT), drivers)
+    for made in (shipped(sources(ROOT)), equipped()):
         for path, source in made.files.items():
             scopes = Scopes(path, source.text)
             unknown = {use.name for use in scopes.uses if use.at.resolve(use.name) is None}
-            assert unknown <= set(dir(__builtins__) if not isinstance(__builtins__, dict) else __builtins__) | {
-                "const"
-            }, (path, unknown)
+            assert unknown <= set(dir(builtins)) | {"const"}, (path, unknown)
         assert all(compiled(made.files).values())
 
 
 def test_the_same_sources_give_the_same_bytes():
     """A map that was built again must fit the node that was built before: chance and the order of sets stay out."""
-    code = "import sys, hashlib\nfrom host_tools.mpy.shipped import shipped\nfrom host_tools.mpy.modules import sources\n"
+    code = (
+        "import sys, hashlib\nfrom host_tools.mpy.shipped import shipped\nfrom host_tools.mpy.modules import sources\n"
+    )
     code += "made = shipped(sources(), ('dimmer_pwm',))\n"
     code += "print(hashlib.sha256((made.line_map.to_json() + repr(made.files)).encode()).hexdigest())\n"
-    import subprocess
-    import sys
-
     digests = {
         subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, check=True,
@@ -148,8 +146,6 @@ def test_names_that_micropython_has_are_known(micropython_runtime, tmp_path):
     done = micropython_runtime.run([tmp_path / "main.py"], cwd=tmp_path)
     assert done.returncode == 0, done.stderr or done.stdout
     names = {name for name in done.stdout.split() if not name.startswith("_") and len(name) > 1}
-    import builtins
-
     assert len(names) > 200
     # Exceptions and the like are asked of no object but the module of builtins.
     assert names - OUTSIDE - {name for name in dir(builtins) if name[0].isupper()} == set()
@@ -191,6 +187,7 @@ def test_a_failure_in_the_shipped_firmware_is_read_beside_the_source(micropython
     result = CliRunner().invoke(app, ["node", "traceback", str(map_file)], input=printed)
     assert result.exit_code == 0
     frames = re.findall(r'File "(firmware/[^"]+|sim/[^"]+)", line (\d+), in (\S+)', result.output)
+    assert len(frames) >= 5
     files = sources(ROOT)
     (path, line), *_ = where.items()
     assert (frames[-1][0], int(frames[-1][1])) == (path, line)
