@@ -8,9 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from host_tools.plan.check import check_site, clock_change
+from host_tools.plan.check import check_site
 from host_tools.plan.law import Finding, load_law
 from host_tools.plan.site import load_site
+from host_tools.plan.year_findings import clock_change
 from host_tools.plan.year_play import play_year
 from host_tools.plan.zones import zone_info
 from host_tools.verbs import plan_check
@@ -347,3 +348,17 @@ def test_the_verb_and_its_exit_codes(tmp_path):
     assert run(file, "--year", 1999).exit_code == 2
     file.write_text("site: x\n", encoding="utf-8")
     assert run(file).exit_code == 2
+
+
+def test_one_remark_on_many_lamps_is_made_once(tmp_path):
+    """A street of forty lamps at forty places has one program to mend. So what is found of all in the same words stands
+    once, with all its lamps, and what differs by a lamp stands by itself."""
+    lamps = "L001: {category: road}; L002: {category: road, latitude: 43.7 deg, longitude: 1.5 deg}"
+    program = f"  p: {{activePeriods: {ASTRO}, fixedTimeControls: [{{startTime: 02:30, state: 60 %}}]}}"
+    file = tmp_path / "site.yaml"
+    file.write_text(site_text(program, lamps=lamps), encoding="utf-8")
+    findings, plays = check_site(load_site(file), 2026, load_law())
+    changes = [finding for finding in findings if finding.kind == "clock-change"]
+    assert plays == 2
+    assert [finding.lamps for finding in changes] == [("L001", "L002")] * 2
+    assert len({finding.what for finding in changes}) == 2
