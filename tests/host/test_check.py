@@ -62,6 +62,10 @@ def test_a_park_lit_at_01_01_is_refused_and_a_road_is_not(found):
     for part in ("park lit at 01:01:00", "article 2, II", "off by 01:00", "365 nights", "p: fixed 12:00"):
         assert part in errors[0].what
     assert {finding.lamps for finding in findings} == {("P001",)}
+    # A decision that somebody has already taken is a remedy, too; for a car park there is none.
+    assert "prefect or mayor may derogate" in errors[0].remedy
+    car_park = found(f"  p: {ALL_NIGHT}", lamps="C001: {category: parking, activity: {end: 20:00}}")
+    assert ["derogate" in one.remedy for one in car_park if one.severity == "error"] == [False]
 
 
 def test_the_first_guilty_night_is_the_one_of_the_feast(found):
