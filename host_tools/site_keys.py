@@ -124,7 +124,14 @@ class SiteKeys:
 
     def node_secret(self, name: str) -> bytes:
         """Return the secret of a node's commands, which a bundle has made. Raises `KeysError` where none was."""
-        path = self.folder / "nodes" / f"{_checked(name)}.node.key"
+        return self._node_key(name, "node")
+
+    def service_secret(self, name: str) -> bytes:
+        """Return the secret of a node's service mode, which a bundle has made. Raises `KeysError` where none was."""
+        return self._node_key(name, "service")
+
+    def _node_key(self, name: str, what: str) -> bytes:
+        path = self.folder / "nodes" / f"{_checked(name)}.{what}.key"
         if not path.exists():
             raise KeysError(f"{name}: has no keys yet: make its bundle by `reverbere node bundle`")
         return self._secret(path)

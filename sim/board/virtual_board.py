@@ -25,8 +25,10 @@ from .serial_front import SerialFront
 HEAP_BYTES = 110 * 1024
 """What an application finds free on a classic ESP32 with stock MicroPython, as this project budgets it."""
 
-BOARD_HEAP_BYTES = 512 * 1024
-"""What the interpreter is given beside it; the board takes what it needs and blocks the rest (chip/start.py)."""
+BOARD_HEAP_BYTES = 128 * 1024
+BOARD_HEAP_MAX_BYTES = 1024 * 1024
+"""What the interpreter is given beside it at first, and at most; the board takes what it needs and blocks the rest
+(chip/start.py). Doubled where it does not suffice: each collection of garbage looks through all that is blocked."""
 
 NVS_BYTES = 16384
 EVENTS_MAX = 200_000
@@ -138,6 +140,7 @@ class VirtualBoard:
         self.folder = folder
         self.runtime = runtime
         self.heap_bytes = heap_bytes
+        self._board_heap_bytes = BOARD_HEAP_BYTES
         self._names_outside = names_outside
         self._owns_street = street is None
         self.street = street or Street(folder, rate, jump, world_s, start_s)
@@ -272,6 +275,11 @@ class VirtualBoard:
     def flash_operations(self) -> int:
         """Flash operations since power on."""
         return self._slot["flash_ops"]
+
+    @property
+    def wakes(self) -> int:
+        """How often it has waited for time to pass since it started last: what an idle program costs."""
+        return self._slot["wakes"]
 
     @property
     def serial_path(self) -> str:
@@ -411,6 +419,9 @@ class VirtualBoard:
                     self._crash(f"more than {RESETS_MAX_PER_S} resets in a second")
                     return
                 code = self._run_once()
+                if code == layout.EXIT_MORE_HEAP and self._board_heap_bytes < BOARD_HEAP_MAX_BYTES:
+                    self._board_heap_bytes *= 2
+                    continue
                 self._slot["state"] = 0
                 if code != layout.EXIT_SOFT_RESET:
                     self._slot["wdt_armed"] = 0
@@ -454,6 +465,7 @@ class VirtualBoard:
         slot["state"] = 1
         slot["irq_lost"] = 0
         slot["slow_until_us30"] = 0
+        slot["wakes"] = 0
         slot["has_deadline"] = 0
         settings = {
             "board_rom": self._board_rom,
@@ -477,8 +489,9 @@ class VirtualBoard:
         boot = self.folder / "boot.json"
         boot.write_text(json.dumps(settings), encoding="utf-8")
         self.street.conductor.on_bite[self.number] = self._bite
+        heap = f"heapsize={self.heap_bytes + self._board_heap_bytes}"
         process = subprocess.Popen(
-            [*self.runtime.command, "-X", f"heapsize={self.heap_bytes + BOARD_HEAP_BYTES}", str(_BOOT_PY), str(boot)],
+            [*self.runtime.command, "-X", heap, str(_BOOT_PY), str(boot)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

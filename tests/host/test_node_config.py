@@ -145,6 +145,8 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
          "kinds.road.sensors[1].beta_k: '3950 K' is not a whole number"),
         ("kinds.road.sensors.0", {"name": "bl0937", "pins": ["32", "33"]},
          "kinds.road.sensors[1].pins: ['32', '33'] is not 1 or 3 pin(s)"),
+        ("kinds.road.sensors.0", {"name": "bl0937", "pins": ["32"], "period": "1 min"},
+         "kinds.road.sensors[1].period: 1 min is out of range: 1 s to 20 s"),
         ("kinds.road.outputs.0.relay", {"name": "relay_latching", "pins": ["26"]},
          "kinds.road.outputs[0].relay.pins: ['26'] is not 2 pin(s)"),
         ("kinds.road.service_pin", "34", "kinds.road.service_pin: pin 34 cannot be an input with a pull-up"),

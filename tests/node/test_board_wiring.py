@@ -99,3 +99,26 @@ def test_dali_gear_hears_and_answers(tmp_path: Path, micropython_runtime: Runtim
         board.wait_for("repl")
         board.query()
         assert board.printed == ["level 254", "level 100", "level 37", "damaged 0"]
+
+
+GUARDED_MAIN = """
+from firmware.wiring import Wiring
+wiring = Wiring({"dali0": {"tx": 17, "rx": 16}})
+for is_guarded in (False, True):
+    dimmer = wiring.dimmer({"name": "dali", "bus": "dali0"}, 1000, is_guarded)
+    dimmer.write(200)
+    print("arc", dimmer._arc)
+"""
+
+
+def test_a_guarded_lamp_is_not_rounded_below_its_class(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """20 % is arc 195 for all makers, and 19.97 % of the light. So where a class is to be kept the next arc is sent."""
+    files = rom.compiled_tree("firmware")
+    gears = [{"model": "sim.board.chips.dali_gear:Gear", "short": 0, "name": "gear"}]
+    wiring = {"dali": {"tx": 17, "rx": 16, "gears": gears}}
+    with VirtualBoard(tmp_path / "b", micropython_runtime, wiring=wiring, rom_files=files) as board:
+        board.install({"main.py": GUARDED_MAIN})
+        board.start()
+        board.wait_for("repl")
+        board.query()
+        assert board.printed == ["arc 195", "arc 196"]
