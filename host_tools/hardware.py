@@ -140,8 +140,15 @@ class Mqtt(Strict):
     port: Annotated[int, _number(1, 65_535, "a port")] = 8883
     server_name: Host | None = None
     tls: Truth = True
+    psk_port: Annotated[int, _number(1, 65_535, "a port")] | None = None
     window: Annotated[int, _time(0, 3600, "the spread of first connections", "60 s")] = 60
     keepalive: Annotated[int, _time(30, 3600, "a keep-alive", "300 s")] = 300
+
+    @model_validator(mode="after")
+    def _has_two_ports(self) -> Mqtt:
+        if self.psk_port is not None and (self.psk_port == self.port or not self.tls):
+            raise ValueError("psk_port is a second port for TLS with keys: give another than port, and leave tls on")
+        return self
 
 
 class Wifi(Strict):

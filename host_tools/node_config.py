@@ -113,6 +113,8 @@ class Fleet:
                 "window_s": mqtt.window,
                 "keepalive_s": mqtt.keepalive,
             }
+            if mqtt.psk_port is not None:
+                tree["mqtt"]["psk_port"] = mqtt.psk_port
         if hardware.wifi is not None:
             tree["wifi"] = {"ssid": hardware.wifi.ssid}
         if hardware.wave is not None:

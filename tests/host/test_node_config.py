@@ -159,6 +159,7 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
         ("nodes.L002", {"kind": "road", "lamps": ["L002", "L003"]}, "nodes.L002.lamps: 2 lamp(s) for the 1 output(s)"),
         ("nodes.group", {"kind": "road", "lamps": ["L002"]}, "'group' cannot be a node's id"),
         ("mqtt", {"host": "broker.example"}, "mqtt needs a network: add wifi"),
+        ("mqtt", {"host": "broker.example", "psk_port": "8883"}, "psk_port is a second port for TLS with keys"),
         ("wave", {"channel": "14"}, "wave.channel: '14' is not a channel: write a whole number from 1 to 13"),
         ("reports", {"energy": "20 min"}, "reports.energy: 20 min cannot be: energy is counted in quarters"),
         ("clock", {"sntp": ["ntp one"]}, "clock.sntp[0]: 'ntp one' is no host name"),
