@@ -142,9 +142,8 @@ class Fleet:
 
 def load_fleet(site: Site, path: Path, catalogue: dict[str, Description] | None = None) -> Fleet:
     """Read a hardware file beside its site. Raises `SiteError` with every problem found."""
-    hardware = read_hardware(path)
+    hardware, problems = read_hardware(path)
     catalogue = load_catalogue() if catalogue is None else catalogue
-    problems: list[Problem] = []
     warnings: list[Problem] = []
     kinds = {}
     for name, kind in hardware.kinds.items():

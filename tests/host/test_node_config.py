@@ -186,6 +186,25 @@ def test_all_mistakes_come_at_once(tmp_path):
     }  # fmt: skip
 
 
+def test_mistakes_of_all_sorts_come_at_once(tmp_path):
+    """A unit that is missing must not hide a pin that is taken. So what is wrong in itself is set aside, and the rest
+    is still looked at: twelve mistakes, one attempt."""
+    tree = changed("kinds.road.sensors.0", {"name": "presence_input", "pin": "26", "debounce": "20"})
+    tree["mqtt"] = {"host": "broker ville", "window": "60"}
+    tree["wave"] = {"channel": "14"}
+    tree["clock"] = {"drift": "20", "sntp": ["ntp one"]}
+    tree["kinds"]["path"] = {"outputs": [], "service_pin": "99"}
+    tree["nodes"]["L002"] = {"kind": "path"}
+    tree["nodes"]["L9"] = {"kind": "raod"}
+    tree["colour"] = "red"
+    found = {problem.split(":")[0] for problem in problems_of(tree, tmp_path)}
+    assert found == {
+        "mqtt.host", "mqtt.window", "wave.channel", "clock.drift", "clock.sntp[0]", "kinds.path.outputs",
+        "kinds.path.service_pin", "kinds.road.sensors[1].pin", "kinds.road.sensors[1].debounce", "nodes.L9",
+        "nodes.L9.kind", "colour",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(("radio", "is_refused"), [({}, False), ({"wave": {"channel": "6"}}, True)])
 def test_analogue_inputs_of_the_radios_converter_are_refused_while_it_runs(radio, is_refused, tmp_path):
     """ADC2 reads on the bench and fails when Wi-Fi starts (reliability.md, C2): a photocell that dies at dusk."""
