@@ -348,7 +348,7 @@ class VirtualBoard:
         return self.send("fault", name=name, fault=fault)
 
     def watch(self, bus: str) -> int:
-        """Have the traffic of all buses of a kind ("i2c", "uart") told as events: n, addr, out or in, in hexadecimal."""
+        """Have the traffic of all buses of a kind ("i2c", "uart") told as events: n, addr, and out or in in hex."""
         return self.send("watch", bus=bus)
 
     def model(self, name: str, what: str, timeout_s: float = WAIT_S) -> Any:
