@@ -213,7 +213,7 @@ class D4iMeter:
         self.has_diagnostics = has_diagnostics
         for _, values in ((BANK_ENERGY, ENERGY), (BANK_GEAR, GEAR)) + _ONCE_A_DAY:
             for value in values:
-                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)
+                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)  # names: D4iMeter
 
     def read(self):
         """Return power_mw as the gear gave it last. Raises as `fetch` did, while that fails."""
@@ -255,4 +255,4 @@ class D4iMeter:
             value = found[i]
             if values[i][0][-2:] == "_s" and value > _SMALL_MAX:
                 value = _SMALL_MAX
-            setattr(self, values[i][0], value)
+            setattr(self, values[i][0], value)  # names: D4iMeter

@@ -1,6 +1,7 @@
 """`reverbere node`: a node's configuration, and everything that goes onto it."""
 
 import json
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from host_tools.journal_bundle import JournalBundleError, journal_files
+from host_tools.mpy.line_map import read_map, translate
 from host_tools.node_bundle import BundleError, make_bundle, write_bundle
 from host_tools.node_config import BUILD_DAY_MAX, BUILD_DAY_MIN, Fleet, build_day_of, load_fleet
 from host_tools.plan.problems import Problem, SiteError
@@ -93,8 +95,9 @@ def bundle(
         return
     firmware, own = (sum(map(len, part.values())) for part in (made.firmware, made.own))
     say(
-        f"{node}: {len(made.firmware)} modules of {firmware} bytes, {len(made.own)} files of its own of {own} bytes\n"
+        f"{node}: {len(made.firmware)} bundles of {firmware} bytes, {len(made.own)} files of its own of {own} bytes\n"
         f"Wrote to {out}: rom/ for the application, files/ for the node's file system, bundle.json with their hashes.\n"
+        "With map.json `reverbere node traceback` reads what the node says of a failure: keep it.\n"
         "It holds the node's secrets: remove it after use"
     )
 
@@ -120,6 +123,24 @@ def journal(
     except OSError as error:
         fail(out, [Problem("", f"cannot be written, or the copy not read: {error.strerror}")])
     say(f"Wrote {len(files)} files to {out}. Decide them again: reverbere sim replay {out}")
+
+
+@app.command()
+def traceback(
+    line_map: Annotated[
+        Path, typer.Argument(metavar="MAP", help="The map.json of the node's bundle, or the bundle's folder.")
+    ],
+) -> None:
+    """Read a traceback from a node (its boot.err, its log) in terms of the firmware's source: `… MAP < TEXT`.
+
+    Exits 2 where the map cannot be used.
+    """
+    try:
+        known = read_map(line_map)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        fail(line_map, [Problem("", f"{reason}: give the map.json that was written with the node's bundle")])
+    typer.echo(translate(sys.stdin.read(), known), nl=False)
 
 
 def load_nodes(site: Path, hardware: Path) -> Fleet:

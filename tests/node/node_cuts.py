@@ -25,10 +25,10 @@ from pathlib import Path
 from firmware.links.codec_fields import VERB_WHY
 from firmware.system.boot_files import lamp_file
 from firmware.system.store import Store
-from host_tools.mpy.bundle import bundle
 from host_tools.mpy.constants import Source
 from host_tools.mpy.modules import compiled, sources
 from host_tools.mpy.parts import APP
+from host_tools.mpy.shipped import shipped
 from host_tools.node_bundle import store_files
 from host_tools.node_config import build_day_of, load_fleet
 from host_tools.plan.site import load_site
@@ -95,7 +95,7 @@ def rom(spoilt: Spoil | None = None) -> dict[str, bytes]:
             text = text.replace(right, wrong)
         firmware[path] = Source(path, text)
     life = Source("cut_life.py", (ROOT / LIFE).read_text(encoding="utf-8"))
-    made = bundle({**firmware, "cut_life.py": life}, ["dimmer_pwm", "presence_input"], (APP, "cut_life.py"))
+    made = shipped({**firmware, "cut_life.py": life}, ["dimmer_pwm", "presence_input"], (APP, "cut_life.py"))
     return {
         path.removesuffix(".py") + ".mpy": code
         for path, code in compiled(made.files).items()

@@ -219,12 +219,14 @@ def _slice_ms(until30, has_deadline):
     if clock.is_jump:
         wanted = clock.real_time_wanted_us()
         if wanted:
-            return min(left, wanted // 1000 + 1)
+            return 1 if sockets.is_waiting else min(left, wanted // 1000 + 1)
         if left >= _JUMP_MAX_MS:
             return SLICE_MS  # nothing is ever due: only the host can wake it
         clock.own(left)
         slot.wakes = slot.wakes + 1 & MASK
         return -1
+    if sockets.is_waiting:
+        return 1
     if clock.shared.has_bell:
         return SLICE_MS
     wanted = clock.shared.wanted

@@ -27,6 +27,11 @@ sendto = _libc.func("i", "sendto", "iPiiPi")
 recv = _libc.func("i", "recv", "iPii")
 shutdown = _libc.func("i", "shutdown", "ii")
 getsockopt = _libc.func("i", "getsockopt", "iiiPP")
+setsockopt = _libc.func("i", "setsockopt", "iiiPi")
+getsockname = _libc.func("i", "getsockname", "iPP")
+getpeername = _libc.func("i", "getpeername", "iPP")
+socket = _libc.func("i", "socket", "iii")
+send = _libc.func("i", "send", "iPii")
 leave = _libc.func("v", "_exit", "i")
 getpid = _getpid
 
