@@ -292,7 +292,9 @@ class App:
         if config["clock"].get("sntp"):
             self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
         if config["mqtt"]:
-            self.link = uplink.Uplink(config, self.store, self.box, self.actions.on_message, self.wifi)
+            self.link = uplink.Uplink(
+                config, self.store, self.box, self.actions.on_message, self.wifi, secrets.node
+            )  # fmt: skip
 
     def _build_door(self, secrets):
         """The serial line of a delivered node: nothing but the challenge of service mode."""
