@@ -22,10 +22,13 @@ from firmware.control.inputs import Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.plan_verify import PlanError
 from firmware.drivers.contract import DriverError
+from firmware.links import codec
 from firmware.links.actions import RESET_SERVICE, Actions
 from firmware.links.actions import SILENCE_MS as ACTIONS_SILENCE_MS
+from firmware.links.codec_fields import GEAR
 from firmware.links.commands import CommandGate
-from firmware.links.outbox import Outbox
+from firmware.links.outbox import ROUTINE, Outbox
+from firmware.links.rate import Bucket
 from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
 from firmware.links.reports import Reports
 from firmware.links.timing import TURN_MS, begin_turns, sleep_ms, ticks_ms, turn_ms
@@ -73,6 +76,7 @@ class App:
         self.settings = []
         self.lamps = []
         self.stages = []
+        self.meters = []
         self.senses = None
         self.keeper = None
         self.box = None
@@ -127,7 +131,8 @@ class App:
     def _lamp(self, number, lamp, wiring):
         """Build one lamp output: its dimmer at the level it has, its controller, its intake."""
         kept = self.boot_log.level(number)
-        dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"])
+        is_guarded = lamp["config"].get("guard_permille", 0) > 0
+        dimmer = wiring.dimmer(lamp["dimmer"], kept if kept <= _FULL else lamp["start"], is_guarded)
         relay = wiring.relay(lamp["relay"]) if lamp.get("relay") else None
         settings = node_config.controller_config(self.config, lamp)
         if kept <= _FULL:
@@ -204,7 +209,8 @@ class App:
             lamp.kick()
 
     def _build_senses(self, wiring):
-        self.senses = Senses(self.lamps, self.keeper)
+        self._log_room = Bucket(3600000, 24)
+        self.senses = Senses(self.lamps, self.keeper, self._log_sense)
         for device in self.config["sensors"]:
             listeners = [self.lamps[number] for number in device.get("lamps", [0])]
             try:
@@ -213,6 +219,30 @@ class App:
                 self.trouble(error)
                 continue
             self.senses.add(kind, driver, device)
+            if hasattr(driver, "listener"):
+                # D4i gear: a meter with a task of its own, a thermometer, and a type plate.
+                driver.listener = self._gear_teller(device.get("lamps", [0])[0])
+                self.meters.append(driver)
+                if driver.has_diagnostics:
+                    self.senses.add(devices.TEMPERATURE, driver, device)
+
+    def _gear_teller(self, number):
+        def tell(meter):
+            values = [number]
+            for seconds, starts in ((meter.operating_s, meter.starts), (meter.light_s, meter.light_starts)):
+                values.append(codec.known(seconds // 3600 if seconds >= 0 else seconds))
+                values.append(codec.known(starts))
+            values.append(min(max(meter.energy_wh, 0), 0x3FFFFFFE))
+            values.append((meter.gtin & 0xFFFFFFFFFFFF).to_bytes(6, "big"))
+            values.append((meter.identification & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big"))
+            self.box.put(ROUTINE, "event", codec.encode(GEAR, values), 1, "gear%d" % number)
+
+        return tell
+
+    def _log_sense(self, text):
+        # A loose wire must not wear the flash out.
+        if self._log_room.take(ticks_ms()):
+            self._note("senses: " + text)
 
     def _secrets(self):
         """Return what only this node knows, None where that is missing: then it obeys and tells nobody."""
@@ -262,7 +292,9 @@ class App:
         if config["clock"].get("sntp"):
             self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
         if config["mqtt"]:
-            self.link = uplink.Uplink(config, self.store, self.box, self.actions.on_message, self.wifi)
+            self.link = uplink.Uplink(
+                config, self.store, self.box, self.actions.on_message, self.wifi, secrets.node
+            )  # fmt: skip
 
     def _build_door(self, secrets):
         """The serial line of a delivered node: nothing but the challenge of service mode."""
@@ -297,6 +329,8 @@ class App:
                 # Gear with a task of its own: DALI, and relays that are moved by pulses.
                 if hasattr(part, "run"):
                     supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(part.run), 3600000)
+        for meter in self.meters:
+            supervisor.add("meter", _without_beat(meter.run), 3600000)
         supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
         supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
         supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)
@@ -349,7 +383,9 @@ class App:
         self.troubles = []
 
     def _log(self, name, error):
-        text = "%s: %s" % (name, "ended" if error is None else repr(error))
+        self._note("%s: %s" % (name, "ended" if error is None else repr(error)))
+
+    def _note(self, text):
         try:
             self.boot_log.note(text)
         except StoreError:

@@ -1,8 +1,10 @@
 """Sensors and meters, read in turn: what changed goes through the intakes, what fails is said to be unknown.
 
 Only changes that matter are passed on, so that a journal of nights is not full of a cell's noise: light by an eighth,
-temperature by 1 °C, power by 2 %, and each of them once a quarter of an hour. A sensor that fails three times in a row
-counts as absent until it answers: control then falls back on what it knows without it, always to the lit side.
+temperature by 1 °C, power by 2 %, and each of them once a quarter of an hour; but power while it flows at least every
+25 s, because control takes a meter that is silent for 30 s for a missing one, and judges by what lasts. A sensor that
+fails three times in a row (a serial line: for 10 s) counts as absent until it answers: it is told, as a fault where
+there is one and in the log, and control falls back on what it knows without it, always to the lit side.
 """
 
 import asyncio
@@ -10,8 +12,9 @@ import asyncio
 from firmware.control.clock import GNSS as SOURCE_GNSS
 from firmware.control.compat import const
 from firmware.control.derating import UNKNOWN_DC
+from firmware.control.faults import DEVICE_MALFUNCTION, PHOTOCELL_FAILURE, SENSOR_SILENT
 from firmware.control.ticks import ticks_add, ticks_diff
-from firmware.drivers.contract import UNKNOWN, DriverError
+from firmware.drivers.contract import UNKNOWN, DriverError, NoAnswer
 from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from firmware.system.wakeup import Wakeup
 from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
@@ -24,6 +27,12 @@ _WAIT_MIN_MS = const(20)
 _PERIODS_MS = {PRESENCE: 5000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
 _UART_MS = const(100)
+_UART_FAILURES_MAX = const(100)
+# How old what control knows of a meter may become, and from which power on it is of interest though the lamp is off.
+_METER_AGE_MS = const(25000)
+_METER_IDLE_MW = const(1000)
+# A pole that leans by more than 10 degrees since its commissioning was hit, or is about to fall.
+_LEAN_DD = const(100)
 # What waits in a presence driver (a storm, a debounce, a stretch) is asked for so often, until it is told.
 _ASKED_MS = const(100)
 # Slow sensors are read at the common turn that is next to their time.
@@ -38,6 +47,7 @@ class Sense:
         self.driver = driver
         self.lamps = lamps
         self.period_ms = period_ms
+        self.failures_max = _UART_FAILURES_MAX if period_ms == _UART_MS else _FAILURES_MAX
         self.name = name
         self.due_ms = ticks_ms()
         self.failures = 0
@@ -51,14 +61,16 @@ class Sense:
 
 
 class Senses:
-    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites.
+    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites;
+    ``log(text)``: where it is noted that a device is lost, and that it is back.
 
     ``failures`` counts readings that failed; ``silent`` names the devices that count as absent.
     """
 
-    def __init__(self, lamps, keeper):
+    def __init__(self, lamps, keeper, log):
         self._lamps = lamps
         self._keeper = keeper
+        self._log = log
         self._senses = []
         # For drivers that may want to be asked sooner.
         self._wakeup = None
@@ -82,7 +94,7 @@ class Senses:
     @property
     def silent(self):
         """Return the names of the devices that do not answer."""
-        return [sense.name for sense in self._senses if sense.failures >= _FAILURES_MAX]
+        return [sense.name for sense in self._senses if sense.failures >= sense.failures_max]
 
     async def run(self, beat):
         """Read for ever; for the supervisor."""
@@ -112,12 +124,19 @@ class Senses:
         sense.due_ms = ticks_add(tick, _ASKED_MS if sense.is_urgent() else sense.period_ms)
         try:
             self._take(sense, tick)
+            if sense.failures >= sense.failures_max:
+                self._log("answers again: " + sense.name)
+                self._fault(sense, tick, False)
             sense.failures = 0
-        except DriverError:
+        except DriverError as error:
             self.failures += 1
             sense.failures += 1
-            if sense.failures == _FAILURES_MAX:
+            if sense.failures == sense.failures_max:
+                self._log("lost: %s: %s" % (sense.name, error.what))
                 self._lose(sense)
+            if sense.failures >= sense.failures_max:
+                # Each time: a switch of plan begins with a controller that knows of no fault.
+                self._fault(sense, tick, True)
 
     def _take(self, sense, tick):
         kind = sense.kind
@@ -141,6 +160,9 @@ class Senses:
         else:
             driver.read()
             self.tilt_dd = driver.tilt_dd
+            self._fault(sense, tick, driver.tilt_dd > _LEAN_DD)
+        if sense.period_ms == _UART_MS and not driver.is_alive(tick):
+            raise NoAnswer(sense.name, "says nothing")
 
     def _tell(self, sense, tick, value, share, least):
         """Pass a reading on where it differs by 1/``share`` of the last and by ``least``, or after a quarter."""
@@ -149,12 +171,26 @@ class Senses:
             if change < 0:
                 change = -change
             step = max(sense.last // share if share else 0, least)
-            if change < step and ticks_diff(tick, sense.told_ms) < _REPEAT_MS:
+            age_ms = ticks_diff(tick, sense.told_ms)
+            if change < step and age_ms < _REPEAT_MS and not self._is_ageing(sense, value, age_ms):
                 return
         sense.is_told = True
         sense.told_ms = tick
         sense.last = value
         self._pass(sense, value)
+
+    def _is_ageing(self, sense, value, age_ms):
+        """Tell whether control would have forgotten a meter's steady power before the next reading."""
+        if sense.kind != METER or age_ms + sense.period_ms <= _METER_AGE_MS:
+            return False
+        return value > _METER_IDLE_MW or any([lamp.controller.level_permille for lamp in sense.lamps])
+
+    def _fault(self, sense, tick, is_true):
+        """Raise or clear what a device itself says: no decision depends on it, so that no journal needs it."""
+        code = {PRESENCE: SENSOR_SILENT, LUX: PHOTOCELL_FAILURE, TILT: DEVICE_MALFUNCTION}.get(sense.kind)
+        if code is not None and (sense.kind != TILT or sense.failures < sense.failures_max):
+            for lamp in sense.lamps:
+                lamp.controller.monitor.faults.condition(tick, code, is_true)
 
     def _pass(self, sense, value):
         driver = sense.driver
@@ -181,4 +217,5 @@ class Senses:
                 lamp.intake.temperature(UNKNOWN_DC)
             elif sense.kind == METER:
                 self.power_mw = UNKNOWN
+                lamp.intake.sample(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
             lamp.kick()

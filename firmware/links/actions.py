@@ -38,6 +38,7 @@ from .codec_fields import (
     BUSY,
     CONFIGURATION,
     DONE,
+    LOG,
     PLAN_INVALID,
     REFUSED,
     STAGED,
@@ -46,6 +47,7 @@ from .codec_fields import (
     VERB_CONFIGURATION_READ,
     VERB_CONFIGURATION_WRITE,
     VERB_IDENTIFY,
+    VERB_LOG_READ,
     VERB_PLAN_STAGE,
     VERB_PLAN_SWITCH,
     VERB_RESET,
@@ -222,6 +224,10 @@ class Actions:
             return DONE if self._send("ack", report) else BUSY
         if verb == VERB_CONFIGURATION_WRITE:
             return self._config_stage.write(values[0], values[1], values[2], values[3])
+        if verb == VERB_LOG_READ:
+            data = self._bootlog.data(values[0])
+            report = codec.encode(LOG, (values[0], values[1], len(data), data[values[1] : values[1] + values[2]]))
+            return DONE if self._send("ack", report) else BUSY
         if verb == VERB_RESET:
             if values[0] not in (RESET_RESTART, RESET_SERVICE):
                 return REFUSED
@@ -301,6 +307,7 @@ class Actions:
                 answer.by,
                 _index_of(answer.index),
                 answer.program if answer.program < NO_PROGRAM else None,
+                answer.limit,
                 min(max(answer.since_s, 0), _SINCE_MAX_S),
                 codec.known(answer.until_s),
                 codec.known(answer.next_level),

@@ -28,7 +28,7 @@ from firmware.links.timing import TURN_MS, sleep_ms, turn_ms
 from .store import StoreError
 
 # What a cut takes from the lit time is in the feeder's error bound. With 15 min that is beyond the half hour which
-# `ClockTrust` allows (measured: 1,890 s to 2,370 s), with 5 min it is not; 170 writes a night are some 2,500 erases a
+# `ClockTrust` allows for many a feeder, with 5 min it is not; 170 writes a night are some 2,500 erases a
 # year, spread over the flash (reliability.md, C2: 801 erases for 20,000 updates).
 SAVE_PERIOD_S = const(300)
 _SIZE = TRUST_SIZE + TEACHER_SIZE + 4

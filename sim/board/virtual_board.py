@@ -168,6 +168,8 @@ class VirtualBoard:
         self._killed_as = 0
         self.state = "off"
         self._query = 0
+        self.tape: Path | None = None
+        """Where each start from now on writes down its flash operations (flash_tape.py); None: nowhere."""
         self._serial = SerialFront() if serial else None
 
     # -- what is on the flash ------------------------------------------------------------------------------------
@@ -346,6 +348,20 @@ class VirtualBoard:
         """Make a model misbehave; see chips/buses.py for the kinds."""
         return self.send("fault", name=name, fault=fault)
 
+    def watch(self, bus: str) -> int:
+        """Have the traffic of all buses of a kind ("i2c", "uart") told as events: n, addr, and out or in in hex."""
+        return self.send("watch", bus=bus)
+
+    def model(self, name: str, what: str, timeout_s: float = WAIT_S) -> Any:
+        """Return an attribute of a model, as it is now."""
+        mark = len(self.events)
+        self.send("get", name=name, what=what)
+        asked = ("got", name, what)
+        got = self.wait_for(
+            lambda event: (event["e"], event.get("name"), event.get("what")) == asked, timeout_s, since=mark
+        )
+        return got["value"]
+
     def query(self, timeout_s: float = WAIT_S) -> Event:
         """Ask for heap and counters: heap_board_bytes, heap_free, heap_used, max_free_block, irq_lost, flash_ops.
 
@@ -484,6 +500,7 @@ class VirtualBoard:
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
+            "tape": str(self.tape) if self.tape else None,
             "console_fd": console.fileno() if console is not None else -1,
         }
         boot = self.folder / "boot.json"

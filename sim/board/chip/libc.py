@@ -9,6 +9,7 @@ import uctypes
 _PROT_READ_WRITE = 3
 _MAP_SHARED = 1
 _O_RDWR = 2
+_O_WRITE_APPEND = 1 | 64 | 1024
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
 
@@ -52,6 +53,14 @@ def map_file(path, length):
 def bytes_of(path, length):
     """Map a file and return it as a writable buffer."""
     return uctypes.bytearray_at(map_file(path, length), length)
+
+
+def append_to(path):
+    """Open a file to be written at its end, made where it is not there; return the descriptor."""
+    fd = _open(path, _O_WRITE_APPEND, 0o644)
+    if fd < 0:
+        raise OSError(2, path)
+    return fd
 
 
 def die_with_parent():

@@ -70,8 +70,11 @@ def _build(settings):
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
     wiring_module.hang(settings.get("wiring", {}))
+    if console.is_there():
+        sys.modules["sys"] = console.Sys()
     path, length = settings["flash"]
-    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
+    tape = libc.append_to(settings["tape"]) if settings.get("tape") else -1
+    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot, tape)
     app_rom = settings.get("app_rom")
     script = settings.get("script")
     heap_bytes = settings["heap_bytes"]
