@@ -1,15 +1,15 @@
 """The application's sockets as the kernel sees them: does somebody outside owe an answer just now?
 
 The interpreter's sockets cannot be overheard, and a program may poll them by sleeping. The kernel knows: TCP_INFO
-counts the segments with data that a socket has sent and received, and sock_diag tells of the other end, if it is on this
-computer, how many bytes its owner has not read yet and how many it has written that have not come here. The rule: after
-traffic on a socket real time is wanted
+counts the segments with data that a socket has sent and received, and sock_diag tells of the other end, if it is on
+this computer, how many bytes its owner has not read yet and how many it has written that have not come here. The rule:
+after traffic on a socket real time is wanted
 
 * while the peer has something to read, or on its way: a broker that was not let run yet is waited for;
 * then for SETTLE_US, in which whoever has read also answers (a mosquitto takes 0.1 to 1 ms);
 * in all for at most ANSWERS_MAX times `answer_us`: a broker that hangs is the program's affair, in virtual time;
-* for `answer_us` (100 ms unless the street says otherwise) after the last segment, where the kernel does not tell of the
-  peer, after a socket of UDP was made, of which the kernel counts nothing, and while a socket is connecting.
+* for `answer_us` (100 ms unless the street says otherwise) after the last segment, where the kernel does not tell of
+  the peer, after a socket of UDP was made, of which the kernel counts nothing, and while a socket is connecting.
 
 Neither end may hold segments back meanwhile (Nagle's algorithm, delayed acknowledgements: up to 40 ms): what comes is
 acknowledged at once.
@@ -39,7 +39,7 @@ _SOCK_RAW = 3
 _SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST = 1
-# nlmsghdr, then inet_diag_req_v2: ports at 24, addresses at 28 and 44; and inet_diag_msg with idiag_rqueue, idiag_wqueue.
+# nlmsghdr, then inet_diag_req_v2: ports at 24, addresses at 28 and 44; inet_diag_msg with idiag_rqueue, idiag_wqueue.
 _ASK_BYTES = 72
 _QUEUES_AT = 72
 _TOLD_BYTES = 256
