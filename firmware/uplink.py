@@ -18,6 +18,10 @@ from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
+<<<<<<< HEAD
+=======
+from firmware.links.tls_context import node_context
+>>>>>>> main
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
 from firmware.system.store import StoreError
@@ -108,7 +112,8 @@ class Uplink:
     says why there is no link, and it is tried again every 5 min.
     """
 
-    def __init__(self, config, store, box, on_message, wifi):
+    def __init__(self, config, store, box, on_message, wifi, secret):
+        self._secret = secret
         self._mqtt = config["mqtt"]
         self._topics = Topics(config["site"], config["node"], [group[0] for group in config["groups"]])
         self._store = store
@@ -137,16 +142,20 @@ class Uplink:
 
     def _build(self):
         mqtt = self._mqtt
+<<<<<<< HEAD
         context = None
         if mqtt.get("tls", True):
             from firmware.links.tls_context import make_tls_context
 
             store = self._store
             context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
+=======
+        context, port = node_context(mqtt, self._topics.node_id, self._secret, self._store)
+>>>>>>> main
         backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))
         return MqttLink(
             mqtt["host"],
-            mqtt.get("port", 8883),
+            port,
             self._topics,
             backoff,
             self._box,

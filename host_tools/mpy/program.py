@@ -21,6 +21,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 # Said in the source, on the first line of a statement that makes names at run time: whose names these are.
 MARK = re.compile(r"#\s*names: *([\w, ]+)")
 _BY_NAME = ("getattr", "hasattr", "setattr", "delattr")
+_FIELD = re.compile(r"\{\w*\.\w+[^}\s]*\}")
 _HOOKS = ("__getattr__", "__setattr__", "__delattr__", "__getattribute__", "__slots__")
 
 
@@ -53,6 +54,11 @@ class File:
         self.tree = self.scopes.tree
         self.places = places
         self.classes: dict[str, Class] = {}
+        # What each imported name is imported from.
+        self.imports: dict[int, str] = {}
+        for node, _, _ in self.scopes.imports:
+            for alias in node.names:
+                self.imports[id(alias)] = (node.module or "") if isinstance(node, ast.ImportFrom) else alias.name
         # The scope of each node that makes one, by the node's id; the scope that each use means.
         self.meant: dict[int, Scope] = {}
         self._globals: dict[Scope, set[str]] = {}
@@ -196,6 +202,8 @@ class Program:
 
     def _look(self, file: File, node: ast.AST) -> None:
         if isinstance(node, ast.Attribute):
+            if self._is_standard_module(file, node.value):
+                self.kept.add(node.attr)
             self.attributes[node.attr] = self.attributes.get(node.attr, 0) + 1
             if node.attr in ("__dict__", "__slots__"):
                 raise file.refusal(node, f"{node.attr} gives attributes by their names: name the one that is meant")
@@ -203,6 +211,8 @@ class Program:
                 self.set_elsewhere.add(node.attr)
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BY_NAME:
             self._look_by_name(file, node, node.func.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _FIELD.search(node.value):
+            raise file.refusal(node, "a field of a text names an attribute: give the value itself to format")
         elif isinstance(node, ast.ExceptHandler) and node.type is not None:
             names = [n.id for n in ast.walk(node.type) if isinstance(n, ast.Name)]
             if "AttributeError" in names and self._mark(file, node) is None:
@@ -211,6 +221,14 @@ class Program:
                     "AttributeError is caught, and short names are shared: ask with hasattr and a name, or write "
                     "`# names: outside` where only attributes of MicroPython's objects can be missing",
                 )
+
+    def _is_standard_module(self, file: File, node: ast.expr) -> bool:
+        """Tell whether a value is what an import from MicroPython gave: its attributes are never the firmware's."""
+        scope = file.meant.get(id(node))
+        if not isinstance(node, ast.Name) or scope is None:
+            return False
+        aliases = [each for each in scope.bound.get(node.id, ()) if isinstance(each, ast.alias)]
+        return any(file.imports[id(alias)] not in self.by_module for alias in aliases)
 
     def _look_by_name(self, file: File, node: ast.Call, called: str) -> None:
         if file.meant.get(id(node.func)) is not None:

@@ -364,7 +364,7 @@ def test_orphans_for_three_years(place, case, sign):
 
 @pytest.mark.soak
 @pytest.mark.parametrize(
-    ("jitter_min", "worst_min", "least_timed"), [(0, 2, 1), (8, 15, 0.95), (10, 15, 0.8), (20, 25, 0)]
+    ("jitter_min", "worst_min", "least_timed"), [(0, 2, 1), (8, 15, 0.95), (10, 15, 0.8), (20, 30, 0)]
 )
 @pytest.mark.parametrize("place", PLACES)
 def test_what_the_feeder_teaches_all_year(place, jitter_min, worst_min, least_timed):

@@ -43,6 +43,7 @@ from tests.runtimes import ROOT, Runtime, known_runtimes
 LIFE = "tests/node/cut_life.py"
 # The life is a guest in the node's heap, and the bundle has what only it needs.
 GUEST_BYTES = 64 * 1024
+WAIT_S = 60
 FLASH_BLOCKS = 96
 """Room for the journal's 32 segments and two generations of all; fewer blocks come round sooner."""
 
@@ -205,9 +206,9 @@ class Node:
         self.flash.write_bytes(image)
         self.board.events.clear()
         self.board.mac = mac
-        self.board.start()
+        self.board.start(WAIT_S)
         try:
-            self.board.wait_for(lambda event: words_of(event)[:1] == [until], 60)
+            self.board.wait_for(lambda event: words_of(event)[:1] == [until], WAIT_S)
         finally:
             self.board.power_cut()
         return list(self.board.events)

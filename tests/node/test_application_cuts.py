@@ -46,6 +46,7 @@ def living(folder: Path, spoilt: Spoil | None = None, safe_permille: int = 1000)
         node.board.stop()
 
 
+@pytest.mark.timeout(900)
 def test_the_node_survives_a_cut_in_any_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A contactor opens at dawn in the middle of anything. So the first life of a node and its second are cut at every
     operation: what lies there is as before the operation or as after it, whatever was torn; and the node that starts
