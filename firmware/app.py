@@ -35,13 +35,7 @@ SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
 # How many turns pass between two collections: what an idle node allocates meanwhile is below the launcher's threshold.
 _COLLECT_TURNS = const(2)
-<<<<<<< HEAD
-=======
-_HOUSE_SILENCE_MS = const(30000)
-_CLOCK_SILENCE_MS = const(20000)
-_FULL = const(1000)
-_LEFT_BEHIND = "/boot.err"
->>>>>>> main
+LEFT_BEHIND = "/boot.err"
 
 
 class App:
@@ -78,7 +72,7 @@ class App:
         self.is_service = False
         self._log_room = Bucket(3600000, 24)
         # What could not be built or read at this start, for the log: bounded by the configuration.
-        self.troubles = _left_behind()
+        self.troubles = []
 
     def trouble(self, error):
         """Note what is not there; the node goes on without it."""
@@ -139,63 +133,7 @@ class App:
         """Return the door to service mode: whoever asks for it on the serial line has it loaded."""
         from firmware.system.service import ServiceDoor
 
-<<<<<<< HEAD
         return ServiceDoor(self.node, self.service_key, hmac_sha256, os.urandom, ticks_ms, self._log_door)
-=======
-        data = self.store.read("secrets")
-        if data is None:
-            self.trouble("secrets: there are none")
-            return None
-        try:
-            return Secrets(data)
-        except (ValueError, KeyError, TypeError):
-            self.trouble("secrets: not what the host wrote")
-            return None
-
-    def _build_actions(self, gate, secrets, pieces):
-        verify = None
-        if secrets.site:
-            site = secrets.site
-
-            def verify(message, signature):
-                return verify_steps(site, message, signature)
-
-        self.actions = Actions(
-            gate, self.lamps, self.stages, ConfigStage(self.store, pieces, self.config["id"]), self.keeper, self.box,
-            self.reports, self.boot_log, self.switch_plan, self._reset, ticks_ms, verify,
-        )  # fmt: skip
-
-    def _build_radios(self, secrets):
-        """Build Wi-Fi, link and wave; each is left out, and noted, where it cannot be."""
-        config = self.config
-        if not config["mqtt"] and not config["wave"]:
-            return
-        from firmware import uplink
-
-        gc.collect()
-        try:
-            wifi = config.get("wifi") or {}
-            channel = (config["wave"] or {}).get("channel", 0)
-            self.wifi = uplink.WiFi(wifi.get("ssid"), secrets.wifi, channel)
-            neighbours = config["lamps"][0]["config"].get("neighbours")
-            if config["wave"] and neighbours:
-                own_id = config["lamps"][0]["config"].get("own_id", config["id"])
-                self.wave = uplink.WaveTask(self.lamps[0], secrets, own_id, neighbours, self.store)
-        except (OSError, ValueError) as error:
-            self.trouble(error)
-        if config["clock"].get("sntp"):
-            self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
-        if config["mqtt"]:
-            self.link = uplink.Uplink(
-                config, self.store, self.box, self.actions.on_message, self.wifi, secrets.node
-            )  # fmt: skip
-
-    def _build_door(self, secrets):
-        """The serial line of a delivered node: nothing but the challenge of service mode."""
-        if secrets.service:
-            door = ServiceDoor(self.config["node"], secrets.service, hmac_sha256, os.urandom, ticks_ms, self._log_door)
-            self.door = SerialDoor(door, self._open_service)
->>>>>>> main
 
     def _log_door(self, text):
         self.log("door", text)
@@ -262,7 +200,7 @@ class App:
             self.log("start", text)
         self.troubles = []
         try:
-            os.remove(_LEFT_BEHIND)
+            os.remove(LEFT_BEHIND)
         except OSError:
             pass  # There was none.
 
@@ -287,66 +225,6 @@ class Service(BaseException):
     """Service mode was asked for by a command: no task may catch it."""
 
 
-<<<<<<< HEAD
-=======
-def light_of(settings, driver_permille, burning_h):
-    """Return the least light (permille) for which the driver is told ``driver_permille`` or more."""
-    flux = FluxKeeper(
-        settings.flux_hours, settings.flux_needs_permille, settings.maximum_permille, settings.driver_minimum_permille
-    )
-    low = 0
-    high = _FULL
-    while low < high:
-        middle = (low + high) // 2
-        if flux.output(middle, burning_h) < driver_permille:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-def _left_behind():
-    """Return what the launcher left for the log: that somebody held the service pin, or why starts have failed."""
-    try:
-        with open(_LEFT_BEHIND, "rb") as file:
-            return [file.read(400).decode()]
-    except (OSError, ValueError):
-        return []
-
-
-def _notify_all(lamps):
-    """Return what a presence driver calls at each edge; made once, since it is called from an interrupt."""
-    if len(lamps) == 1:
-        return lamps[0].on_presence
-
-    def notify(value):
-        for lamp in lamps:
-            lamp.on_presence(value)
-
-    return notify
-
-
-def _without_beat(run):
-    """A task that knows no supervisor: it is watched for its death only, which is seen within a turn."""
-
-    async def task(beat):
-        inner = asyncio.create_task(run())
-        try:
-            while not inner.done():
-                beat()
-                await sleep_ms(turn_ms(ticks_ms()))
-            await inner
-        finally:
-            inner.cancel()
-
-    return task
-
-
-def _hash(data):
-    return hashlib.sha256(data).digest()[:8]
-
-
->>>>>>> main
 def run():
     """Run the application; called by the launcher. Returns "service" for service mode, else it resets the node."""
     app = App()

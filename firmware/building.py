@@ -7,7 +7,7 @@ cannot be built is noted and left out; only a lamp without its own driver, or no
 import gc
 import json
 
-from firmware.app import SOFTWARE, VERSION
+from firmware.app import LEFT_BEHIND, SOFTWARE, VERSION
 from firmware.control.clock import ClockTrust
 from firmware.control.compat import const
 from firmware.control.controller import Controller
@@ -63,12 +63,22 @@ class Secrets:
 
 def build(app):
     """Build all that the configuration names; False, and a trouble is noted, where a lamp would have no driver."""
+    app.troubles += _left_behind()
     try:
         _build(app)
     except (ConfigError, WiringError) as error:
         app.trouble(error)
         return False
     return True
+
+
+def _left_behind():
+    """Return what the launcher left for the log: that somebody held the service pin, or why starts have failed."""
+    try:
+        with open(LEFT_BEHIND, "rb") as file:
+            return [file.read(400).decode()]
+    except (OSError, ValueError):
+        return []
 
 
 def _build(app):
@@ -213,7 +223,7 @@ def _build_radios(app, config, secrets):
     if config["clock"].get("sntp"):
         app.sntp = TimeServers(config["clock"]["sntp"], app.wifi)
     if config["mqtt"]:
-        app.link = Uplink(config, app.store, app.box, app.actions.on_message, app.wifi)
+        app.link = Uplink(config, app.store, app.box, app.actions.on_message, app.wifi, secrets.node)
 
 
 def _build_senses(app, config, wiring):

@@ -18,10 +18,6 @@ from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
-<<<<<<< HEAD
-=======
-from firmware.links.tls_context import node_context
->>>>>>> main
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
 from firmware.system.store import StoreError
@@ -142,16 +138,9 @@ class Uplink:
 
     def _build(self):
         mqtt = self._mqtt
-<<<<<<< HEAD
-        context = None
-        if mqtt.get("tls", True):
-            from firmware.links.tls_context import make_tls_context
+        from firmware.links.tls_context import node_context
 
-            store = self._store
-            context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
-=======
         context, port = node_context(mqtt, self._topics.node_id, self._secret, self._store)
->>>>>>> main
         backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))
         return MqttLink(
             mqtt["host"],
