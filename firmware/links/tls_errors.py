@@ -1,4 +1,4 @@
-"""What went wrong in TLS, by one name for one cause. Loaded where it is used, and forgotten (`system.once`)."""
+"""What went wrong in TLS, one name for one cause. Loaded where it is used, and forgotten with `mqtt_open`."""
 
 from firmware.control.compat import const
 
