@@ -37,9 +37,12 @@ class Wiring:
         self._buses = buses
         self._open = {}
 
-    def dimmer(self, device, safe_permille):
-        """Return the dimmer of a lamp output, at its safe level from its first moment on. Raises `WiringError`."""
-        return self._build(device, _dimmer, safe_permille)
+    def dimmer(self, device, safe_permille, is_guarded=False):
+        """Return the dimmer of a lamp output, at its safe level from its first moment on. Raises `WiringError`.
+
+        ``is_guarded``: a class of EN 13201 is to be kept, so no step of the dimmer may round below what is asked.
+        """
+        return self._build(device, _dimmer, (safe_permille, is_guarded))
 
     def relay(self, device):
         """Return a relay, closed. Raises `WiringError`."""
@@ -138,7 +141,8 @@ def _open_bus(name, options):
     raise WiringError(name, "no such kind of bus: i2c, uart or dali")
 
 
-def _dimmer(wiring, name, device, options, safe_permille):
+def _dimmer(wiring, name, device, options, extra):
+    safe_permille, is_guarded = extra
     if name == "dimmer_pwm":
         from firmware.drivers.dimmer_pwm import PwmDimmer
 
@@ -152,7 +156,7 @@ def _dimmer(wiring, name, device, options, safe_permille):
         from firmware.drivers.dali_dimmer import DaliDimmer
 
         # The curve that all gear has when it leaves its factory (IEC 62386-102).
-        arc_of = lambda permille: arc_power_level(permille, CURVE_LOGARITHMIC)  # noqa: E731
+        arc_of = lambda permille: arc_power_level(permille, CURVE_LOGARITHMIC, is_guarded)  # noqa: E731
         return DaliDimmer(wiring.bus(device["bus"]), safe_permille, arc_of=arc_of, **options)
     return None
 
@@ -214,16 +218,27 @@ def _other_sensor(wiring, name, device, options):
         return TEMPERATURE, Ds18b20(onewire.OneWire(machine.Pin(device["pin"])), **options)
     if name == "bl0937":
         from firmware.drivers.bl0937 import Bl0937
-        from firmware.drivers.pulse_pin import PulsePin
 
         pins = device["pins"]
-        cf1 = PulsePin(wiring.pin(pins[1]), ticks_ms) if len(pins) > 1 else None
-        sel = machine.Pin(pins[2], machine.Pin.OUT) if len(pins) > 1 else None
-        return METER, Bl0937(PulsePin(wiring.pin(pins[0]), ticks_ms), cf1, sel, ticks_ms, **options)
+        if hasattr(machine, "Counter"):
+            cf = machine.Counter(0, machine.Pin(pins[0], machine.Pin.IN))
+            cf1 = machine.Counter(1, machine.Pin(pins[1], machine.Pin.IN)) if len(pins) > 1 else None
+        else:
+            # Before MicroPython 1.26. CF1 has 1,500 pulses a second: too many for interrupts, so power only.
+            from firmware.drivers.pulse_pin import PulsePin
+
+            cf = PulsePin(wiring.pin(pins[0]), ticks_ms)
+            cf1 = None
+        sel = machine.Pin(pins[2], machine.Pin.OUT) if cf1 is not None else None
+        return METER, Bl0937(cf, cf1, sel, ticks_ms, **options)
     if name == "ade7953":
         from firmware.drivers.ade7953 import Ade7953
 
         return METER, Ade7953(wiring.bus(device["bus"]), **options)
+    if name == "dali_meter":
+        from firmware.drivers.dali_memory import D4iMeter
+
+        return METER, D4iMeter(wiring.bus(device["bus"]), **options)
     if name == "nmea_gnss":
         from firmware.drivers.nmea_gnss import NmeaGnss
 

@@ -1,6 +1,6 @@
 """What the numbers of enumerations are called in JSON. Those of firmware/control are taken from there."""
 
-from firmware.control import clock, inputs, reasons
+from firmware.control import clock, inputs, limits, reasons
 from firmware.control.fault_names import NAMES as FAULT_NAMES
 
 Words = dict[int, str]
@@ -18,6 +18,8 @@ BYS = _words(
     "BY_TEMPERATURE",
     "BY_",
 )
+LIMITS = _words(limits, "NONE GUARD DRIVER_MINIMUM THERMAL PROTECTION")
+LIMITS |= _words(reasons, "ONE_CLASS_DOWN TWO_CLASSES_DOWN RISES_USED_UP")
 QUALITIES = _words(inputs, "CLOCK_UNKNOWN CLOCK_HELD CLOCK_GOOD", "CLOCK_")
 SOURCES = _words(clock, "FEEDER RTC NETWORK GNSS SIGNED")
 CLOCK_VERDICTS = _words(clock, "SET KEPT STEPPED DOUBTED REFUSED")
@@ -70,6 +72,7 @@ VERBS = dict(
             "reset",
             "clock",
             "acknowledge",
+            "log_read",
         )
     )
 )
@@ -77,3 +80,4 @@ SCOPES = {0: "node", 1: "group"}
 SWITCHES = {0: "switched", 1: "refused", 2: "rolled_back"}
 RESETS = {0: "restart", 1: "service_mode"}
 CHANGES = {0: "ended", 1: "in_force"}
+LOGS = {0: "boots", 1: "errors"}

@@ -82,6 +82,10 @@ class Engine:
                 t_ms, kind, number, _, message = heapq.heappop(queue)
                 lamp = lamps[number]
                 if kind == _MESSAGE:
+                    lamp.clock.move_to(t_ms)
+                    if not lamp.controller.street.bubble.is_news(lamp.clock.now.ticks_ms, *message[1:4]):
+                        self.events += 1
+                        continue
                     lamp.messages.append([t_ms, *message])
                     apply_input(lamp.clock, lamp.seen, t_ms, message)
                 elif lamp.wake_ms != t_ms:

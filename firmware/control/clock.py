@@ -37,8 +37,9 @@ _STEP_MS = const(900000)
 _AGREE_MS = const(5000)
 _APART_MS = const(10000)
 _DOUBT_LIFE_MS = const(21600000)
-# How wrong a source may be when it speaks. For a feeder it is the usual limit and no bound: one that errs by 20 min
-# each night gave up to 34 min (test_orphan_years). ``error_s`` of a report tells more, and ``is_doubted`` says so.
+# How wrong a source may be when it speaks. For a feeder it is the usual limit and no bound, and ``is_doubted`` says so:
+# a report brings its own ``error_s``, and where that is more, as for a feeder that errs by 20 min each night, it makes
+# no clock (test_orphan_years).
 _INITIAL_MS = const(2000)
 _FEEDER_INITIAL_MS = const(1800000)
 # Differences and bounds stay at a million seconds' worth of ms (11.5 days): more means the same, and fits 30 bits.

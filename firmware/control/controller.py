@@ -9,14 +9,16 @@ from .budget import RiseBudget
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
 from .compat import const
 from .config import Config
+from .consumption import Consumption
 from .dynamics import Dynamics
 from .failsafe import FailSafe
 from .inputs import CLOCK_UNKNOWN, UNKNOWN, Now, Seen
+from .limits import PROTECTION as PROTECTED
 from .monitor import Monitor
 from .output import Output
-from .power import EnergyCounter, PowerCurve
+from .power import PowerCurve
 from .ramp import Ramp
-from .reasons import BY_SERVICE, BY_TEMPERATURE, FAILSAFE, OVERRIDE, PROTECTION, SENSOR
+from .reasons import BY_SERVICE, BY_TEMPERATURE, FAILSAFE, OVERRIDE, PROTECTION, RISES_USED_UP, SENSOR
 from .schedule import Schedule
 from .street_sense import StreetSense
 from .sun import Sun
@@ -40,7 +42,8 @@ class Controller:
     """One lamp output under one plan.
 
     After ``step()``: ``level_permille`` is the target, reached ``fade_ms`` after ``decided_ms`` in a straight line from
-    ``from_permille``; ``reason``, ``by``, ``by_index`` and ``by_program`` say why (`reasons`), ``since_ms`` since when.
+    ``from_permille``; ``reason``, ``by``, ``by_index`` and ``by_program`` say why (`reasons`), ``since_ms`` since when,
+    ``limit`` what made the level another one than ``by`` asks for (`limits`, `reasons`; 0: nothing).
     ``wake_ms`` is the tick at which it wants to be called again, at most a day ahead. ``energy`` is an
     `EnergyCounter`, complete up to the last deadline or input; ``count_to()`` brings it up to a tick. ``street``,
     ``output`` and ``monitor`` are its senses, its way out and its reports.
@@ -48,7 +51,7 @@ class Controller:
 
     def __init__(self, config: Config, plan):
         level = config.start_level_permille
-        self._curve = PowerCurve(config.levels_permille, config.powers_mw, config.standby_mw)
+        curve = PowerCurve(config.levels_permille, config.powers_mw, config.standby_mw)
         self._schedule = Schedule(plan, ZoneRule(config.zone), Sun(config.latitude_udeg, config.longitude_udeg))
         self._dynamics = Dynamics(plan)
         self.street = StreetSense(config)
@@ -63,11 +66,12 @@ class Controller:
         self._wants = Wants(config, plan, self._schedule, self._dynamics, self.street, self._failsafe)
         self._budget = RiseBudget(config.rises_per_day)
         self.output = Output(config)
-        self.monitor = Monitor(config, self._curve)
+        self.monitor = Monitor(config, curve)
         # All that may have something to do at a tick of its own.
         self._parts = _list_of(self._dynamics, self.street, self.output, self.monitor, self._wants, self._failsafe)
         self._ramp = Ramp(level)
-        self.energy = EnergyCounter()
+        self._consumption = Consumption(curve, self._ramp, self.output)
+        self.energy = self._consumption.energy
         self.starts = 0
         self.level_permille = level
         self.from_permille = level
@@ -77,6 +81,7 @@ class Controller:
         self.by = _NONE
         self.by_index = 0
         self.by_program = _NONE
+        self.limit = 0
         self.since_ms = 0
         self.wake_ms = 0
         self._has_photocell = config.has_photocell
@@ -91,7 +96,6 @@ class Controller:
         self._second = 0
         self._ms = 0
         self._lighting_day = 0
-        self._counted_ms = 0
         self._schedule_due_ms = 0
         # The ramp with which the present cause is left for a lower one (TALQ, rampFromLevelTime).
         self._leave_ramp_ms = 0
@@ -116,7 +120,7 @@ class Controller:
         else:
             self._is_started = True
             self._tick = tick
-            self._counted_ms = tick
+            self._consumption.start(tick)
             self.decided_ms = tick
             is_news = True
         if is_news:
@@ -145,6 +149,9 @@ class Controller:
         seen.lux = self._believed_lux()
         look_ahead(answer, wants, self._schedule, self._dynamics, seen, self._is_known, self._day, self._second, tick)
         seen.lux = lux
+        if answer.next_level != UNKNOWN:
+            # What comes next is limited, too.
+            answer.next_level = self.output.would_allow(answer.next_level)
 
     def driver_permille(self, tick: int) -> int:
         """Return what the driver is told at a tick: the level after constant light output and virtual power output."""
@@ -152,23 +159,7 @@ class Controller:
 
     def count_to(self, tick: int) -> None:
         """Bring the energy and burning counters up to ``tick``, which is not after ``wake_ms``."""
-        ramp = self._ramp
-        span = ticks_diff(tick, self._counted_ms)
-        if ramp.is_running and span > 0:
-            left = ramp.left_ms(self._counted_ms)
-            part = left if span > left else span
-            before = ramp.level_at(self._counted_ms)
-            self._counted_ms = ticks_add(self._counted_ms, part)
-            after = ramp.level_at(self._counted_ms)
-            # Within a fade the lamp is lit, however little: level 0 would be standby.
-            power = self._curve.at(before if before else 1) if before == after else self._curve.mean(before, after)
-            self.energy.add(power, part, True)
-            if part == left:
-                ramp.is_running = False
-            span -= part
-        if span > 0:
-            self.energy.add(self._curve.at(self.level_permille), span, self.level_permille > 0)
-            self._counted_ms = tick
+        self._consumption.count_to(tick, self.level_permille)
 
     def _move_to(self, tick: int) -> None:
         """Let both clocks run on to ``tick``."""
@@ -234,11 +225,11 @@ class Controller:
             if self._is_known and self._schedule.is_sensing:
                 self._ask_time()
         self._dynamics.take(mine, self._tick)
-        derating = self.output.derating
-        is_hot = derating is not None and (derating.is_protection or derating.cap_permille < 1000)
+        output = self.output
         monitor = self.monitor
+        monitor.supplied(self._tick, output.is_closed)
         monitor.sensed(self._tick, street.sensor.trust, street.presence != 0)
-        monitor.doubts(self._tick, not self._is_known, is_hot, self._failsafe.is_cell_stuck)
+        monitor.doubts(self._tick, not self._is_known, output.is_hot, self._failsafe.is_cell_stuck)
         self._set_wake()
 
     def _pass_deadline(self) -> bool:
@@ -327,6 +318,7 @@ class Controller:
         index = wants.index
         program = wants.program
         wanted = wants.level
+        limit = wants.note
         if reason == SENSOR:
             self._held_permille = wanted
         elif self._is_staying_up(reason, wanted):
@@ -336,8 +328,10 @@ class Controller:
             by = self.by
             index = self.by_index
             program = self.by_program
+            limit = RISES_USED_UP
         level = self.output.allow(wanted, reason == FAILSAFE and wanted > 0, by == BY_SERVICE)
-        if self.output.is_protecting:
+        limit = self.output.limits.which or limit
+        if limit == PROTECTED:
             reason = PROTECTION
             by = BY_TEMPERATURE
             index = 0
@@ -351,11 +345,13 @@ class Controller:
             self._change(level, reason)
             is_new = True
         elif by == self.by and index == self.by_index and program == self.by_program:
+            self.limit = limit
             return False
         self.since_ms = self._tick
         self.by = by
         self.by_index = index
         self.by_program = program
+        self.limit = limit
         self._leave_ramp_ms = wants.leaving_ramp_ms(by, index)
         self._set_wake()
         return is_new
@@ -387,6 +383,7 @@ class Controller:
         self.reason = reason
         self.decided_ms = tick
         self.output.changed(tick, before, level, ramp_ms)
+        self.monitor.supplied(tick, self.output.is_closed)
         if self.monitor.is_watching:
             self.monitor.decided(tick, before, level, ramp_ms)
 

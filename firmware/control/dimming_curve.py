@@ -6,8 +6,11 @@ arc 1 is 0.1 %. Linear (IEC 62386-207, dimmingCurve 1): percent = 100 · n / 254
 A permille is the smallest level here, so neither way is one to one. Low on the logarithmic curve several arcs share a
 permille (arcs 1 … 15 are 1 permille, 85 is 10): of them the nearest to the whole permille is sent, and each permille
 comes back as itself up to 44 permille. High up an arc is worth up to 27 permille: the nearest arc is sent, wrong by at
-most 1.4 % of the level. Instead of a table, powers of the factor are multiplied; they agree with the standard's formula
-for every arc and every permille.
+most 1.4 % of the level. Where a class of EN 13201 is to be kept (20 % is arc 195, which gives 19.97 %), the least arc
+that is no darker is sent instead: at most 2.8 % more than the level.
+
+Instead of a table, powers of the factor are multiplied; they agree with the standard's formula for every arc and every
+permille.
 """
 
 from .compat import const
@@ -30,14 +33,17 @@ _ROUNDING = const(6)
 _LEFT = (4137434, 4081335, 3971408, 3760357, 3371307, 2709796, 1750706, 730746, 127313)
 
 
-def arc_power_level(level_permille: int, curve: int) -> int:
+def arc_power_level(level_permille: int, curve: int, is_at_least: bool = False) -> int:
     """Return the arc power level (0 … 254) nearest to a level (0 … 1000 permille); 0 for 0 only.
 
     "Nearest" is on the curve's own scale, as drivers' makers tabulate it: 100 permille is arc 170, 500 is 229.
+    ``is_at_least``: the least arc that gives no less light than the level.
     """
     if level_permille == 0:
         return 0
     if curve == CURVE_LINEAR:
+        if is_at_least:
+            return (level_permille * ARC_MAX + 999) // 1000
         # 1 permille is a quarter of an arc, and still light.
         return (level_permille * ARC_MAX + 500) // 1000 or 1
     target = (level_permille << _SHIFT) - _ROUNDING
@@ -49,7 +55,7 @@ def arc_power_level(level_permille: int, curve: int) -> int:
         if less >= target:
             light = less
             half_arcs += 1 << i
-    return ARC_MAX - ((half_arcs + 1) >> 1)
+    return ARC_MAX - ((half_arcs if is_at_least else half_arcs + 1) >> 1)
 
 
 def permille_of(arc: int, curve: int) -> int:

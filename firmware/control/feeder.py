@@ -8,7 +8,9 @@ What is learned is not the length of the night but its *excess* over the sun's n
 of it, so old nights stay true. The median of the last nine is used, and no single bad night moves it.
 
 What cannot be learned: a feeder that is late by the same minutes at both ends looks like one that is right, and the
-minute by which tonight's switch-on is early or late shifts tonight's clock by as much. ``error_s`` allows for both.
+minute by which tonight's switch-on is early or late shifts tonight's clock by as much: no mean of any nights can do
+better than that. ``error_s`` allows for both. Measured over three years at three places: within 14 min for a feeder
+right to 10 min; one that errs by 20 min makes no clock on most nights, for its ``error_s`` says so.
 """
 
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY
@@ -230,7 +232,8 @@ class FeederTeacher:
         if count < _NIGHTS_MIN or not self._night_s or self._part_s > _CHATTER_S:
             return
         self.is_ready = True
-        # Both edges of a night are in the spread, tonight's clock hangs on one: of nine nights two thirds are taken, of
-        # three, which show less of it, the whole. No night of the orphan years was outside (test_orphan_years).
+        # Both edges of a night are in the spread, tonight's clock hangs on one: of nine nights half is taken, of three,
+        # which show less of it, the whole. No night of the orphan years was outside (test_orphan_years). With more, a
+        # feeder right to 8 min would be believed in two nights of three only.
         spread = (self._sorted[count - 1] - self._sorted[0]) * 60
-        self.error_s = _ASYMMETRY_S + self._half_period_s + spread * (count + 3) // (2 * count) + 1800 // count
+        self.error_s = _ASYMMETRY_S + self._half_period_s + spread * (count + 9) // (4 * count) + 900 // count

@@ -48,6 +48,8 @@ class Monitor:
         self._power_mw = 0
         self._is_measured = False
         self._is_occupied = False
+        # False behind an open relay.
+        self._is_supplied = True
         # The end of the fade under way, and when the light has settled after it.
         self._is_fading = False
         self._fade_end_ms = 0
@@ -101,6 +103,17 @@ class Monitor:
             self._settle()
         if is_occupied != self._is_occupied:
             self._is_occupied = is_occupied
+            if self.is_watching:
+                self._state(tick)
+
+    def supplied(self, tick: int, is_closed: bool) -> None:
+        """Take whether the relay lets the driver have its supply."""
+        if is_closed != self._is_supplied:
+            self._is_supplied = is_closed
+            if self._is_measured:
+                # What was measured before says nothing of now.
+                self._is_measured = False
+                self._power_mw = self._curve.at(self._level)
             if self.is_watching:
                 self._state(tick)
 
@@ -183,7 +196,11 @@ class Monitor:
 
     def _state(self, tick: int) -> None:
         if self.counters is not None:
-            self.counters.state(tick, self._power_mw, self._is_measured, self._is_lit, True, self._is_occupied)
+            is_supplied = self._is_supplied
+            # What a meter before the relay shows stays measured.
+            power_mw = self._power_mw if is_supplied or self._is_measured else 0
+            is_lit = self._is_lit and is_supplied
+            self.counters.state(tick, power_mw, self._is_measured, is_lit, is_supplied, self._is_occupied)
 
     def _settle(self) -> None:
         self.is_due = False

@@ -21,7 +21,7 @@ class Output:
     def __init__(self, config):
         self.limits = Limits(config.guard_permille, config.is_derogated, config.driver_minimum_permille)
         self.derating = ThermalDerating(*config.derating) if config.derating else None
-        self.flicker = FlickerGuard(config.quiet_ms)
+        self.flicker = FlickerGuard(config.quiet_ms, config.start_level_permille)
         self._flux = FluxKeeper(
             config.flux_hours, config.flux_needs_permille, config.maximum_permille, config.driver_minimum_permille
         )
@@ -53,6 +53,22 @@ class Output:
             return allowed
         return self.limits.allowed(level, must_be_lit, cap, is_protection)
 
+    def would_allow(self, level: int) -> int:
+        """Return what `allow` would of a program's or a command's level; what the limits say of now stays."""
+        limits = self.limits
+        which = limits.which
+        is_below_guard = limits.is_below_guard
+        allowed = self.allow(level, False, False)
+        limits.which = which
+        limits.is_below_guard = is_below_guard
+        return allowed
+
+    @property
+    def is_hot(self) -> bool:
+        """Return whether heat takes light, or would."""
+        derating = self.derating
+        return derating is not None and (derating.is_protection or derating.cap_permille < _FULL)
+
     @property
     def is_protecting(self) -> bool:
         """Return whether protection changed the level last."""
@@ -64,7 +80,7 @@ class Output:
 
     def changed(self, tick: int, before: int, after: int, fade_ms: int) -> None:
         """Note a decision: the light goes from ``before`` to ``after`` in ``fade_ms``."""
-        self.flicker.changed(tick, after - before)
+        self.flicker.changed(tick, before, after)
         if self._relay is not None:
             self._is_dark_due = after == 0 and fade_ms > 0
             if self._is_dark_due:

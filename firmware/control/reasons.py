@@ -28,3 +28,8 @@ BY_EMERGENCY = const(7)
 BY_SERVICE = const(8)
 BY_CLOCK = const(9)
 BY_TEMPERATURE = const(10)
+
+# What made the level another one than ``by`` asks for: a limit (`limits`, 0 … 4), or one of these.
+ONE_CLASS_DOWN = const(5)
+TWO_CLASSES_DOWN = const(6)
+RISES_USED_UP = const(7)

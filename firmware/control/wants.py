@@ -18,9 +18,11 @@ from .reasons import (
     DEFAULT,
     FAILSAFE,
     INACTIVE,
+    ONE_CLASS_DOWN,
     OVERRIDE,
     PROGRAM,
     SENSOR,
+    TWO_CLASSES_DOWN,
 )
 from .ticks import ticks_diff
 
@@ -34,6 +36,7 @@ _PLACES = const(3)
 class Wants:
     """Finds level, reason, who it is (``by``, ``index``) and the ramp to it. Levels in permille, ramps in ms.
 
+    ``note``: `reasons.ONE_CLASS_DOWN` or `TWO_CLASSES_DOWN` where little traffic lowered the program's level, else 0.
     ``next_s``: when, at the latest, the commands are to be asked again. While ``is_due``, a command that has no clock
     to end by ends at the tick ``due_ms``.
     """
@@ -54,6 +57,7 @@ class Wants:
         # Which program the control belongs to, where it belongs to one.
         self.program = NO_PROGRAM
         self.ramp_ms = 0
+        self.note = 0
         self.next_s = 0
         self.is_due = False
         self.due_ms = 0
@@ -151,6 +155,8 @@ class Wants:
         else:
             self._set(base, PROGRAM, BY_FIXED, schedule.fixed, schedule.fixed_ramp_to_ms)
             self.program = schedule.fixed_program
+        if self.reason == PROGRAM and base != schedule.level_permille:
+            self.note = ONE_CLASS_DOWN if self._street.classes_down == 1 else TWO_CLASSES_DOWN
 
     def _set(self, level: int, reason: int, by: int, index: int, ramp_ms: int) -> None:
         self.level = level
@@ -159,6 +165,7 @@ class Wants:
         self.index = index
         self.program = NO_PROGRAM
         self.ramp_ms = ramp_ms
+        self.note = 0
 
 
 def rank(reason: int) -> int:

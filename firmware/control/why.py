@@ -17,11 +17,11 @@ _LOOKS_MAX = const(128)
 class Answer:
     """The answer for one instant. Levels in permille, times in s.
 
-    ``level``, ``reason``, ``by``, ``index``, ``program``: as the controller has them (`reasons`), ``level`` at this
-    instant of a fade. ``since_s``: how long this has been so (at most six days are told apart). ``until_s``: when the
-    next change comes if nothing else happens, `UNKNOWN` when none is known within a day: presence lasts as long as it
-    lasts. ``next_level``, ``next_reason``, ``next_by``, ``next_index``: that change; with ``until_s`` unknown because
-    of presence, what follows it. `UNKNOWN` in ``next_level``: nothing is known to follow.
+    ``level``, ``reason``, ``by``, ``index``, ``program``, ``limit``: as the controller has them (`reasons`), ``level``
+    at this instant of a fade. ``since_s``: how long this has been so (at most six days are told apart). ``until_s``:
+    when the next change comes if nothing else happens, `UNKNOWN` when none is known within a day: presence lasts as
+    long as it lasts. ``next_level``, ``next_reason``, ``next_by``, ``next_index``: that change; with ``until_s``
+    unknown because of presence, what follows it. `UNKNOWN` in ``next_level``: nothing is known to follow.
     """
 
     def __init__(self):
@@ -30,6 +30,7 @@ class Answer:
         self.by = 0
         self.index = 0
         self.program = 0
+        self.limit = 0
         self.since_s = 0
         self.until_s = UNKNOWN
         self.next_level = UNKNOWN
@@ -44,6 +45,7 @@ class Answer:
         self.by = controller.by
         self.index = controller.by_index
         self.program = controller.by_program
+        self.limit = controller.limit
         self.since_s = ticks_diff(tick, controller.since_ms) // 1000
         self.until_s = UNKNOWN
         self.next_level = UNKNOWN

@@ -6,8 +6,6 @@ correction. Kept in the store under ``clock``, in one write, so that no cut can 
 for none yet).
 """
 
-import asyncio
-
 from firmware.control.clock import (
     CLOCK_GOOD,
     CLOCK_UNKNOWN,
@@ -25,16 +23,16 @@ from firmware.control.clock import STATE_SIZE as TRUST_SIZE
 from firmware.control.compat import const
 from firmware.control.feeder import STATE_SIZE as TEACHER_SIZE
 from firmware.control.ticks import ticks_diff
+from firmware.links.timing import TURN_MS, sleep_ms, turn_ms
 
 from .store import StoreError
 
 # What a cut takes from the lit time is in the feeder's error bound. With 15 min that is beyond the half hour which
-# `ClockTrust` allows (measured: 1,890 s to 2,370 s), with 5 min it is not; 170 writes a night are some 2,500 erases a
+# `ClockTrust` allows for many a feeder, with 5 min it is not; 170 writes a night are some 2,500 erases a
 # year, spread over the flash (reliability.md, C2: 801 erases for 20,000 updates).
 SAVE_PERIOD_S = const(300)
 _SIZE = TRUST_SIZE + TEACHER_SIZE + 4
 _LIT_SAVE_S = const(60)
-_POLL_S = const(5)
 # How often the chip is asked, the date shown to the teacher, and the feeder asked while nothing else is known.
 _LOOK_S = const(3600)
 _CHIP_WRITE_S = const(86400)
@@ -192,8 +190,8 @@ class ClockKeeper:
                     wait_s = _DOUBT_S
             beat()
             self.poll()
-            await asyncio.sleep(_POLL_S)
-            wait_s -= _POLL_S
+            await sleep_ms(turn_ms(self._ticks_ms()))
+            wait_s -= TURN_MS // 1000
 
     def tell_again(self):
         """Tell the controllers once more: one of them is new."""

@@ -146,7 +146,7 @@ class Intake:
         )
 
     def message(self, sender, origin, sequence, hops, travelled):
-        """A message of the wave, as it came in."""
+        """A message of the wave, as it came in. What is no news (`Bubble.is_news`) reaches nobody, and no journal."""
         return self.take((INPUT_MESSAGE, sender, origin, sequence, hops, travelled))
 
     def sample(self, power_mw, voltage_dv, current_ma, power_factor_permille):
@@ -184,12 +184,18 @@ class Intake:
             self.refused += 1
             return False
         tick = self._ticks_ms()
+        if entry[0] == INPUT_MESSAGE and not self._is_news(tick, entry):
+            return True
         self._pass_until(tick)
         apply_input(self, self.seen, tick, entry)
         if self.journal is not None:
             self.journal.input(tick, self.lamp, entry)
         self._decide(tick)
         return True
+
+    def _is_news(self, tick, entry):
+        bubble = self.controller.street.bubble
+        return bubble is not None and bubble.is_news(tick, entry[1], entry[2], entry[3])
 
     def _pass_until(self, tick):
         """Carry out what was due before ``tick`` at its own tick, as a caller would that is never late."""

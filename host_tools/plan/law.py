@@ -71,6 +71,7 @@ class Category(Strict):
     offAfterActivity: units.DurationMs | None = None
     whichever: Literal["earlier", "later"] | None = None
     onAgain: OnAgain | None = None
+    mayBeDerogated: Literal["yes", "no"] = "no"
 
     @model_validator(mode="after")
     def _both(self) -> "Category":
@@ -97,6 +98,7 @@ class Law(Strict):
     zones: list[str] = Field(min_length=1)
     tolerance: units.DurationMs
     presence: str
+    derogation: str
     categories: dict[str, Category]
     notCovered: list[str]
 
@@ -281,6 +283,7 @@ def _breach_finding(law: Law, name: str, category: Category, breach: Breach, mad
     local = breach.at.astimezone(made.zone)
     level = f"{breach.lit.level_permille / 10:g} % by " if breach.lit.level_permille else ""
     nights = f"; so in {breach.nights} nights of {made.year}" if breach.nights > 1 else ""
+    derogation = f"; {law.derogation}" if category.mayBeDerogated == "yes" else ""
     return Finding(
         "error",
         "law",
@@ -288,7 +291,7 @@ def _breach_finding(law: Law, name: str, category: Category, breach: Breach, mad
         breach.night,
         f"{name} lit at {local:%H:%M:%S} ({level}{breach.lit.by}); "
         f"{law.number}, {category.article}: {breach.rule}{nights}",
-        f"the law: {category.says}. Change the program, or correct the lamp's category",
+        f"the law: {category.says}{derogation}. Change the program, or correct the lamp's category",
     )
 
 

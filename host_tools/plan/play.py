@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from firmware.control import limits, reasons
+from firmware.control import failsafe, limits, reasons
 from firmware.control.civil import SECONDS_PER_DAY
 from firmware.control.config import Config
 from firmware.control.controller import Controller
@@ -43,13 +43,25 @@ _BY = {
     reasons.BY_LOCAL: "local",
     reasons.BY_EMERGENCY: "emergency",
     reasons.BY_SERVICE: "service",
-    reasons.BY_CLOCK: "no clock",
     reasons.BY_TEMPERATURE: "temperature",
 }
 _LIMITED = {
     limits.GUARD: "lifted by the class guard",
     limits.DRIVER_MINIMUM: "lifted to the driver's minimum",
     limits.THERMAL: "lowered by heat",
+    reasons.ONE_CLASS_DOWN: "one lighting class down for little traffic",
+    reasons.TWO_CLASSES_DOWN: "two lighting classes down for little traffic",
+    reasons.RISES_USED_UP: "kept: the day's rises are used up",
+}
+# What decides in place of a clock (`failsafe`).
+_NO_CLOCK = {
+    failsafe.LIT_BY_DEFAULT: "lit, for nothing tells the time",
+    failsafe.LIT_BY_POWER: "lit while the feeder gives power",
+    failsafe.LIT_BY_CELL: "the photocell says dark",
+    failsafe.LIT_BY_CLOCK: "the stale clock says night",
+    failsafe.OFF_BY_CELL: "the photocell says bright",
+    failsafe.OFF_BY_CLOCK: "the stale clock says day",
+    failsafe.DIMMED_LATE: "dimmed, for it is late as far as the feeder has taught",
 }
 
 
@@ -102,8 +114,6 @@ class LampPlay:
         for name, value in config.get("config", {}).items():
             setattr(core, name, value)
         self.controller = Controller(core, self.plan)
-        # What of the limits shows in the level that holds: in words, "" for nothing.
-        self.limited = ""
         self.words = PlanWords(Plan(data), plan.names, ZoneRule(config["zone"]))
         self._start_ms = (start - EPOCH) // timedelta(milliseconds=1)
         self._ahead_ms = 0
@@ -120,10 +130,7 @@ class LampPlay:
         now.day, now.second, now.ms = ms // DAY_MS, ms % DAY_MS // 1000, ms % 1000
         made = []
         while self.controller.step(now, self.seen):
-            self._note_limits()
             made.append(self.point())
-        if not self.controller.output.flicker.is_waiting:
-            self._note_limits()
         if self.controller.since_ms != self._since_tick:
             self._since_tick = self.controller.since_ms
             self.since_ms = self.t_ms - ticks_diff(now.ticks_ms, self._since_tick)
@@ -180,20 +187,19 @@ class LampPlay:
         )
 
     def who(self) -> str:
-        """Return in words who has decided what holds now, and which limit shows in it."""
-        return f"{self._decider()}, {self.limited}" if self.limited else self._decider()
-
-    def _note_limits(self) -> None:
-        """Take over what the last level that was not refused by the quiet owes to the limits."""
+        """Return in words who has decided what holds now, and what made the level another one than he asks for."""
+        words = [self._decider(), _LIMITED.get(self.controller.limit, "")]
         found = self.controller.output.limits
-        self.limited = _LIMITED.get(found.which, "")
-        if not self.limited and found.is_below_guard and found.is_derogated:
-            self.limited = f"below the class guard {found.guard_permille / 10:g} % by derogation"
+        if found.is_derogated and 0 < self.controller.level_permille < found.guard_permille:
+            words.append(f"below the class guard {found.guard_permille / 10:g} % by derogation")
+        return ", ".join(filter(None, words))
 
     def _decider(self) -> str:
         controller = self.controller
         if controller.by in _BY:
             return _BY[controller.by]
+        if controller.by == reasons.BY_CLOCK:
+            return f"no clock, {_NO_CLOCK[controller.by_index]}"
         ms = self._start_ms + self.t_ms + self._ahead_ms
         return self.words.control(
             self.plan.selected, controller.by, controller.by_index, ms // DAY_MS, ms % DAY_MS // 1000

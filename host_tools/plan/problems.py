@@ -56,16 +56,29 @@ def _problem(entry: Any, prefix: str) -> Problem:
     path = path.lstrip(".")
     kind = entry["type"]
     if kind == "missing":
-        return Problem(path, "is missing: add it")
+        return Problem(path, f"is missing: add it{_EXAMPLES.get(path, '')}")
     if kind == "extra_forbidden":
         return Problem(path, "is not known here: check the spelling, or remove it")
     if kind == "string_unicode":
         return Problem(path, "has half a character (a lone surrogate) in it: write it anew")
+    if kind == "model_type" and not path:
+        what = (
+            "is empty"
+            if entry["input"] is None
+            else "is a list"
+            if isinstance(entry["input"], list)
+            else "is a single value"
+        )
+        return Problem(path, f"{what}: a site file is made of keys: site, zone, place, dayOffset, luminaires, lamps …")
     if kind in ("model_type", "dict_type", "list_type", "model_attributes_type", "string_type"):
         return Problem(path, f"has the wrong shape ({entry['msg'].lower()}): see the shipped site for an example")
     if kind in ("union_tag_not_found", "union_tag_invalid"):
         what = entry["ctx"]["discriminator"].strip("'")
-        return Problem(path, f"needs a {what}: one of {entry['ctx'].get('expected_tags', _EXPECTED[what])}")
+        tags = entry["ctx"].get("expected_tags", _EXPECTED[what])
+        if kind == "union_tag_invalid":
+            tag = entry["ctx"]["tag"]
+            return Problem(f"{path}.{what}", f"{tag!r} is not known: write one of {tags}")
+        return Problem(path, f"needs a {what}: one of {tags}")
     if kind == "too_long":
         ctx = entry["ctx"]
         return Problem(path, f"has {ctx['actual_length']} entries, at most {ctx['max_length']}: leave some out")
@@ -74,6 +87,11 @@ def _problem(entry: Any, prefix: str) -> Problem:
     return Problem(path, entry["msg"].removeprefix("Value error, "))
 
 
+_EXAMPLES = {
+    "dayOffset": ", for instance dayOffset: 12 h (noon to noon, so that a night belongs to one day)",
+    "zone": ", for instance zone: Europe/Paris",
+    "place": ", for instance place: {latitude: 43.6225 deg, longitude: 1.463056 deg}",
+}
 _EXPECTED = {
     "name": "'AbsoluteActivePeriod', 'AstroClockActivePeriod', 'SensorActivePeriod', 'AstroAndSensorActivePeriod', "
     "'ValueActivePeriod'",

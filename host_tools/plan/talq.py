@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from . import program as words
+from .json_reader import TalqError
 from .problems import Problem
 from .program import ControlProgram, clock_text
 from .site_calendar import Calendar
 from .site_text import calendar_words, level_text, offset_text
-from .talq_reader import ADDRESSES, Imported, TalqError, TalqReader
+from .talq_reader import ADDRESSES, Imported, TalqReader
 
 # No document of ours is larger; a larger one is a mistake.
 FILE_MAX_BYTES = 4_000_000

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from . import program as words
-from .problems import Problem, problems_of, suggestion
+from .json_reader import JsonReader, Skip, TalqError, shown
+from .problems import problems_of, suggestion
 from .program import ControlProgram
 from .site_calendar import Calendar
 from .site_limits import Name
@@ -22,19 +22,6 @@ STATES = (
     "LevelAndXYColorState",
 )  # fmt: skip
 
-# Numbers beyond these are no quantity of a plan; single floats carry seven digits.
-_NUMBER_MAX = 10**9
-_EXPONENT_MIN = -60
-_SINGLE = Decimal("0.000001")
-
-
-class TalqError(ValueError):
-    """What cannot be carried from or to TALQ. ``problems`` lists everything found."""
-
-    def __init__(self, problems: list[Problem]):
-        super().__init__(f"{len(problems)} problem(s)")
-        self.problems = problems
-
 
 @dataclass(frozen=True)
 class Imported:
@@ -46,7 +33,6 @@ class Imported:
 
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
-_TIME = re.compile(r"^[0-9]{2}:[0-9]{2}:[0-9]{2}$")
 # What a place in a site's program is called in TALQ.
 _PLACES = (
     (r"((?:fixedTimeControls|astroClockTimeControls)\[\d+\])\.state$", r"\1.command.state.value"),
@@ -59,19 +45,15 @@ _PLACES = (
 )
 
 
-class _Skip(Exception):
-    """This part cannot be read; what is wrong with it has been noted."""
-
-
-class TalqReader:
+class TalqReader(JsonReader):
     """Turns TALQ's objects into the words of a site file, which are then checked as any site's are.
 
     ``sensors``: the channel of the node that each address of a sensor stands for.
     """
 
     def __init__(self, sensors: Mapping[str, str]):
+        super().__init__()
         self._sensors = sensors
-        self._problems: list[Problem] = []
         self._owners: dict[str, None] = {}
 
     def document(self, document: Any) -> Imported:
@@ -79,37 +61,37 @@ class TalqReader:
         programs: dict[str, ControlProgram] = {}
         calendars: dict[str, Calendar] = {}
         try:
-            found = self._object(document, "", (), ("programs", "calendars"))
+            found = self.object(document, "", (), ("programs", "calendars"))
             ids: dict[str, Any] = {}
-            for path, value in self._items(found.get("programs", []), "programs"):
+            for path, value in self.items(found.get("programs", []), "programs"):
                 self._one(value, path, ids, programs, self._program, ControlProgram)
             # A program that is refused still exists, and is not reported again wherever it is named.
             known = list(ids)
             ids = {}
-            for path, value in self._items(found.get("calendars", []), "calendars"):
+            for path, value in self.items(found.get("calendars", []), "calendars"):
                 self._one(value, path, ids, calendars, self._calendar, Calendar)
                 self._check_names(value, path, known)
-        except _Skip:
+        except Skip:
             pass
-        if self._problems:
-            raise TalqError(list(dict.fromkeys(self._problems)))
+        if self.problems:
+            raise TalqError(list(dict.fromkeys(self.problems)))
         return Imported(programs, calendars, tuple(self._owners))
 
     def _one(self, value: Any, path: str, ids: dict[str, Any], into: Any, read: Any, model: Any) -> None:
-        before = len(self._problems)
+        before = len(self.problems)
         name = self._identity(value, path, ids)
         try:
             text = read(value, path)
-        except _Skip:
+        except Skip:
             return
         # What could not be read would only be reported a second time as missing.
-        if len(self._problems) > before:
+        if len(self.problems) > before:
             return
         try:
             into[name] = model.model_validate(text)
         except ValidationError as error:
             for problem in problems_of(error, path):
-                self._note(_talq_path(problem.path), problem.reason)
+                self.note(_talq_path(problem.path), problem.reason)
 
     def _identity(self, value: Any, path: str, ids: dict[str, Any]) -> str:
         name = value.get("id") if isinstance(value, dict) else None
@@ -118,9 +100,9 @@ class TalqReader:
         try:
             _NAME.validate_python(name)
         except ValidationError as error:
-            self._note(f"{path}.id", error.errors()[0]["msg"].removeprefix("Value error, "))
+            self.note(f"{path}.id", error.errors()[0]["msg"].removeprefix("Value error, "))
         if name in ids:
-            self._note(f"{path}.id", f"{name!r} stands twice: rename one")
+            self.note(f"{path}.id", f"{name!r} stands twice: rename one")
         ids[name] = None
         return name
 
@@ -132,84 +114,15 @@ class TalqReader:
                 places.append((f"{path}.rules[{index}].program", rule.get("program")))
         for place, name in places:
             if isinstance(name, str) and name not in known:
-                self._note(place, f"there is no program {name!r} in the document{suggestion(name, known)}")
-
-    def _note(self, path: str, reason: str) -> None:
-        self._problems.append(Problem(path, reason))
-
-    def _fail(self, path: str, reason: str) -> _Skip:
-        self._note(path, reason)
-        return _Skip()
-
-    # Parts of JSON.
-
-    def _object(self, value: Any, path: str, needs: tuple[str, ...], may: tuple[str, ...] = ()) -> dict[str, Any]:
-        if not isinstance(value, dict):
-            raise self._fail(path, f"is {_kind(value)}, not an object: see TALQ 2.7.1's data model")
-        for key in value:
-            if key not in needs and key not in may:
-                self._note(_join(path, key), "is not carried here: remove it, if the lamps do not need it")
-        lacks = [key for key in needs if key not in value]
-        for key in lacks:
-            self._note(_join(path, key), "is missing, TALQ 2.7.1 requires it: add it")
-        if lacks:
-            raise _Skip
-        return value
-
-    def _items(self, value: Any, path: str) -> list[tuple[str, Any]]:
-        if not isinstance(value, list):
-            self._note(path, f"is {_kind(value)}, not a list: see TALQ 2.7.1's data model")
-            return []
-        return [(f"{path}[{index}]", entry) for index, entry in enumerate(value)]
-
-    def _each(self, value: Any, path: str, read: Any) -> list[Any]:
-        found = []
-        for place, entry in self._items(value, path):
-            try:
-                found.append(read(entry, place))
-            except _Skip:
-                continue
-        return found
-
-    def _text(self, value: Any, path: str) -> str:
-        if not isinstance(value, str):
-            self._note(path, f"is {_kind(value)}, not a text: write it in quotes")
-            return ""
-        return value
-
-    def _time(self, value: Any, path: str) -> str:
-        if not isinstance(value, str) or not _TIME.match(value):
-            self._note(path, f"{_shown(value)} is not a local time: write hh:mm:ss, with no zone and no fraction")
-            return "00:00:00"
-        return value
-
-    def _number(self, value: Any, path: str, unit: str, step: str = "1") -> str:
-        """Return a number with its unit. What a single float makes of a multiple of ``step`` is that multiple."""
-        if isinstance(value, float):
-            value = Decimal(repr(value))
-        if isinstance(value, bool) or not isinstance(value, int | Decimal):
-            self._note(path, f"is {_kind(value)}, not a number: write it without quotes")
-            return f"0 {unit}"
-        number = Decimal(value)
-        exponent = number.as_tuple().exponent
-        if not number.is_finite() or not isinstance(exponent, int) or abs(number) > _NUMBER_MAX:
-            self._note(path, f"is out of range: give a number of {unit} that a plan can hold")
-            return f"0 {unit}"
-        if number == 0 or exponent < _EXPONENT_MIN:
-            # Such exponents would take for ever to write out.
-            number = Decimal(round(float(number), 12) or 0)
-        nearest = Decimal(int((number / Decimal(step)).to_integral_value())) * Decimal(step)
-        if abs(number - nearest) > _SINGLE * max(Decimal(1), abs(number)):
-            self._note(path, f"{float(number):g} is finer than {step} {unit}, what this product computes: round it")
-        return f"{nearest:f} {unit}"
+                self.note(place, f"there is no program {name!r} in the document{suggestion(name, known)}")
 
     # Parts of TALQ.
 
     def _program(self, value: Any, path: str) -> dict[str, Any]:
         kind = value.get("type") if isinstance(value, dict) else None
         if kind is not None and kind != "ControlProgramOne":
-            raise self._fail(f"{path}.type", f"{_shown(kind)} cannot be carried: only ControlProgramOne can")
-        found = self._object(
+            raise self.fail(f"{path}.type", f"{shown(kind)} cannot be carried: only ControlProgramOne can")
+        found = self.object(
             value,
             path,
             ("type", "id", "ownerCMS", "activePeriods", "fixedTimeControls"),
@@ -217,152 +130,150 @@ class TalqReader:
         )
         self._owned(found, path)
         return {
-            "activePeriods": self._each(found["activePeriods"], f"{path}.activePeriods", self._period),
-            "fixedTimeControls": self._each(found["fixedTimeControls"], f"{path}.fixedTimeControls", self._fixed),
-            "astroClockTimeControls": self._each(
+            "activePeriods": self.each(found["activePeriods"], f"{path}.activePeriods", self._period),
+            "fixedTimeControls": self.each(found["fixedTimeControls"], f"{path}.fixedTimeControls", self._fixed),
+            "astroClockTimeControls": self.each(
                 found.get("astroClockTimeControls", []), f"{path}.astroClockTimeControls", self._astro
             ),
-            "dynamicControls": self._each(found.get("dynamicControls", []), f"{path}.dynamicControls", self._dynamic),
+            "dynamicControls": self.each(found.get("dynamicControls", []), f"{path}.dynamicControls", self._dynamic),
         }
 
     def _owned(self, value: dict[str, Any], path: str) -> None:
-        self._text(value["id"], f"{path}.id")
-        self._owners[self._text(value["ownerCMS"], f"{path}.ownerCMS")] = None
+        self.text(value["id"], f"{path}.id")
+        self._owners[self.text(value["ownerCMS"], f"{path}.ownerCMS")] = None
 
     def _state(self, value: Any, path: str, names: tuple[str, ...]) -> tuple[str, Any]:
         """Return the name and value of a state that is one of ``names``."""
         name = value.get("name") if isinstance(value, dict) else None
         if isinstance(name, str) and name not in names:
             why = "a lamp here has a level only" if name in STATES else "TALQ 2.7.1 has no such state"
-            raise self._fail(f"{path}.name", f"{name} cannot be carried, {why}: write {' or '.join(names)}")
-        found = self._object(value, path, ("name", "value"))
-        return self._text(found["name"], f"{path}.name"), found["value"]
+            raise self.fail(f"{path}.name", f"{name} cannot be carried, {why}: write {' or '.join(names)}")
+        found = self.object(value, path, ("name", "value"))
+        return self.text(found["name"], f"{path}.name"), found["value"]
 
     def _level(self, value: Any, path: str) -> str:
         _, level = self._state(value, path, ("LevelState",))
-        return self._number(level, f"{path}.value", "%")
+        return self.number(level, f"{path}.value", "%")
 
     def _command(self, value: Any, path: str) -> dict[str, str]:
-        found = self._object(value, path, ("state",), ("rampToLevelTime", "rampFromLevelTime"))
+        found = self.object(value, path, ("state",), ("rampToLevelTime", "rampFromLevelTime"))
         text = {"state": self._level(found["state"], f"{path}.state")}
         for key in ("rampToLevelTime", "rampFromLevelTime"):
             if key in found:
-                text[key] = self._number(found[key], f"{path}.{key}", "s", "0.1")
+                text[key] = self.number(found[key], f"{path}.{key}", "s", "0.1")
         return text
 
     def _fixed(self, value: Any, path: str) -> dict[str, Any]:
-        found = self._object(value, path, ("startTime", "command"))
+        found = self.object(value, path, ("startTime", "command"))
         return {
-            "startTime": self._time(found["startTime"], f"{path}.startTime"),
+            "startTime": self.time(found["startTime"], f"{path}.startTime"),
             **self._command(found["command"], f"{path}.command"),
         }
 
     def _astro(self, value: Any, path: str) -> dict[str, Any]:
-        found = self._object(value, path, ("offset", "solarEventType", "operation", "command"))
+        found = self.object(value, path, ("offset", "solarEventType", "operation", "command"))
         return {
-            "offset": self._number(found["offset"], f"{path}.offset", "min"),
-            "solarEventType": self._text(found["solarEventType"], f"{path}.solarEventType"),
-            "operation": self._text(found["operation"], f"{path}.operation"),
+            "offset": self.number(found["offset"], f"{path}.offset", "min"),
+            "solarEventType": self.text(found["solarEventType"], f"{path}.solarEventType"),
+            "operation": self.text(found["operation"], f"{path}.operation"),
             **self._command(found["command"], f"{path}.command"),
         }
 
     def _dynamic(self, value: Any, path: str) -> dict[str, Any]:
-        found = self._object(value, path, ("effect",), ("period",))
+        found = self.object(value, path, ("effect",), ("period",))
         place = f"{path}.effect"
         kind = found["effect"].get("type") if isinstance(found["effect"], dict) else None
         if isinstance(kind, str) and kind not in ("FixedControlEffect", "ExternalControlEffect"):
-            raise self._fail(f"{place}.type", f"{_shown(kind)} cannot be carried: TALQ 2.7.1 has no such effect")
+            raise self.fail(f"{place}.type", f"{shown(kind)} cannot be carried: TALQ 2.7.1 has no such effect")
         is_fixed = kind == "FixedControlEffect"
-        effect = self._object(
+        effect = self.object(
             found["effect"], place, ("type", "source", "operation", *(("command",) if is_fixed else ())), ("holdTime",)
         )
-        source = self._object(effect["source"], f"{place}.source", (), ("sensor",))
+        source = self.object(effect["source"], f"{place}.source", (), ("sensor",))
         usual, choice = (
             ("presence", ("presence", "neighbours", "external")) if is_fixed else ("external", ("external",))
         )
         text: dict[str, Any] = {
-            "type": self._text(kind, f"{place}.type"),
+            "type": self.text(kind, f"{place}.type"),
             "source": self._sensor(source.get("sensor", {}), f"{place}.source.sensor", usual, choice),
-            "operation": self._text(effect["operation"], f"{place}.operation"),
+            "operation": self.text(effect["operation"], f"{place}.operation"),
         }
         if is_fixed:
             text |= self._command(effect["command"], f"{place}.command")
         if "holdTime" in effect:
-            text["holdTime"] = self._number(effect["holdTime"], f"{place}.holdTime", "s", "0.1")
+            text["holdTime"] = self.number(effect["holdTime"], f"{place}.holdTime", "s", "0.1")
         if "period" in found:
-            period = self._object(found["period"], f"{path}.period", ("startTime", "endTime"))
-            text["period"] = {key: self._time(period[key], f"{path}.period.{key}") for key in ("startTime", "endTime")}
+            period = self.object(found["period"], f"{path}.period", ("startTime", "endTime"))
+            text["period"] = {key: self.time(period[key], f"{path}.period.{key}") for key in ("startTime", "endTime")}
         return text
 
     def _sensor(self, value: Any, path: str, usual: str, choice: tuple[str, ...]) -> str:
         """Return the channel of a SensorReference; the two addresses that it may hold must be the same channel."""
-        found = self._object(value, path, (), ("sensorAddresses",))
+        found = self.object(value, path, (), ("sensorAddresses",))
         channels = [
             self._channel(address, place, choice)
-            for place, address in self._items(found.get("sensorAddresses", []), f"{path}.sensorAddresses")
+            for place, address in self.items(found.get("sensorAddresses", []), f"{path}.sensorAddresses")
         ]
         if len(set(channels)) > 1:
-            raise self._fail(f"{path}.sensorAddresses", f"{' and '.join(channels)}: only one can be carried: keep one")
+            raise self.fail(f"{path}.sensorAddresses", f"{' and '.join(channels)}: only one can be carried: keep one")
         return channels[0] if channels else usual
 
     def _channel(self, value: Any, path: str, choice: tuple[str, ...]) -> str:
-        address = self._text(value, path)
+        address = self.text(value, path)
         channel = self._sensors.get(address)
         if channel is None:
-            raise self._fail(
+            raise self.fail(
                 path, f"sensor {address!r} is not known: name it, for instance with --sensor '{address}={choice[0]}'"
             )
         if channel not in choice:
-            raise self._fail(path, f"sensor {address!r} is {channel}, here it can be {' or '.join(choice)}: change it")
+            raise self.fail(path, f"sensor {address!r} is {channel}, here it can be {' or '.join(choice)}: change it")
         return channel
 
     def _period(self, value: Any, path: str) -> dict[str, str]:
         name = value.get("name") if isinstance(value, dict) else None
         if name == "AbsoluteActivePeriod":
-            found = self._object(value, path, ("name", "startTime", "endTime"))
-            return {"name": name} | {key: self._time(found[key], f"{path}.{key}") for key in ("startTime", "endTime")}
+            found = self.object(value, path, ("name", "startTime", "endTime"))
+            return {"name": name} | {key: self.time(found[key], f"{path}.{key}") for key in ("startTime", "endTime")}
         if name == "AstroClockActivePeriod":
-            found = self._object(value, path, ("name", "sunsetOffset", "sunriseOffset"))
+            found = self.object(value, path, ("name", "sunsetOffset", "sunriseOffset"))
             return {"name": name} | self._minutes(found, path, "sunsetOffset", "sunriseOffset")
         if name == "SensorActivePeriod":
-            found = self._object(value, path, ("name", "sensor", "onLevel", "offLevel"))
+            found = self.object(value, path, ("name", "sensor", "onLevel", "offLevel"))
             self._sensor(found["sensor"], f"{path}.sensor", "lux", ("lux",))
             return {"name": name} | self._levels(found, path)
         if name == "AstroAndSensorActivePeriod":
             times = ("sunsetOffset", "sunriseOffset", "pcActiveBeforeSunset", "pcActiveBeforeSunrise")
-            found = self._object(value, path, ("name", "sensor", *times), ("onLevel", "offLevel"))
+            found = self.object(value, path, ("name", "sensor", *times), ("onLevel", "offLevel"))
             self._sensor(found["sensor"], f"{path}.sensor", "lux", ("lux",))
             return {"name": name} | self._minutes(found, path, *times) | self._levels(found, path)
         if name == "ValueActivePeriod":
             return self._value_period(value, path)
         if not isinstance(name, str):
-            self._object(value, path, ("name",), tuple(value) if isinstance(value, dict) else ())
-        raise self._fail(f"{path}.name", f"{_shown(name)} cannot be carried: TALQ 2.7.1 has no such active period")
+            self.object(value, path, ("name",), tuple(value) if isinstance(value, dict) else ())
+        raise self.fail(f"{path}.name", f"{shown(name)} cannot be carried: TALQ 2.7.1 has no such active period")
 
     def _value_period(self, value: Any, path: str) -> dict[str, str]:
-        found = self._object(value, path, ("name", "reference", "operator", "state"))
-        reference = self._object(found["reference"], f"{path}.reference", ("resource", "address"))
-        self._text(reference["resource"], f"{path}.reference.resource")
+        found = self.object(value, path, ("name", "reference", "operator", "state"))
+        reference = self.object(found["reference"], f"{path}.reference", ("resource", "address"))
+        self.text(reference["resource"], f"{path}.reference.resource")
         channel = self._channel(reference["address"], f"{path}.reference.address", ("lux", "external"))
         if channel == "lux":
             _, number = self._state(found["state"], f"{path}.state", ("FloatState", "IntegerState"))
-            text = self._number(number, f"{path}.state.value", "lx")
+            text = self.number(number, f"{path}.state.value", "lx")
         else:
             text = self._level(found["state"], f"{path}.state")
         return {
             "name": "ValueActivePeriod",
             "reference": channel,
-            "operator": self._text(found["operator"], f"{path}.operator"),
+            "operator": self.text(found["operator"], f"{path}.operator"),
             "value": text,
         }
 
     def _minutes(self, value: dict[str, Any], path: str, *keys: str) -> dict[str, str]:
-        return {key: self._number(value[key], f"{path}.{key}", "min") for key in keys}
+        return {key: self.number(value[key], f"{path}.{key}", "min") for key in keys}
 
     def _levels(self, value: dict[str, Any], path: str) -> dict[str, str]:
-        given = {
-            key: self._number(value[key], f"{path}.{key}", "lx") for key in ("onLevel", "offLevel") if key in value
-        }
+        given = {key: self.number(value[key], f"{path}.{key}", "lx") for key in ("onLevel", "offLevel") if key in value}
         if given == {"onLevel": "1 lx", "offLevel": "0 lx"}:
             given["offLevel"] = "1 lx"
         if not given:
@@ -371,17 +282,17 @@ class TalqReader:
         return {"onLevel": given.get("onLevel", one), "offLevel": given.get("offLevel", one)}
 
     def _calendar(self, value: Any, path: str) -> dict[str, Any]:
-        found = self._object(value, path, ("id", "ownerCMS"), ("rules", "defaultProgram"))
+        found = self.object(value, path, ("id", "ownerCMS"), ("rules", "defaultProgram"))
         self._owned(found, path)
-        text: dict[str, Any] = {"rules": self._each(found.get("rules", []), f"{path}.rules", self._rule)}
+        text: dict[str, Any] = {"rules": self.each(found.get("rules", []), f"{path}.rules", self._rule)}
         if "defaultProgram" in found:
-            text["defaultProgram"] = self._text(found["defaultProgram"], f"{path}.defaultProgram")
+            text["defaultProgram"] = self.text(found["defaultProgram"], f"{path}.defaultProgram")
         return text
 
     def _rule(self, value: Any, path: str) -> dict[str, Any]:
-        found = self._object(value, path, ("program",), ("startDate", "endDate", "condition"))
+        found = self.object(value, path, ("program",), ("startDate", "endDate", "condition"))
         text: dict[str, Any] = {
-            key: self._text(found[key], f"{path}.{key}") for key in ("program", "startDate", "endDate") if key in found
+            key: self.text(found[key], f"{path}.{key}") for key in ("program", "startDate", "endDate") if key in found
         }
         if "condition" in found:
             text["condition"] = self._condition(found["condition"], f"{path}.condition")
@@ -390,24 +301,24 @@ class TalqReader:
     def _condition(self, value: Any, path: str) -> dict[str, Any]:
         kind = value.get("type") if isinstance(value, dict) else None
         if kind == "ccDate":
-            found = self._object(value, path, ("type", "dates"))
-            return {"type": kind, "dates": self._each(found["dates"], f"{path}.dates", self._dates)}
+            found = self.object(value, path, ("type", "dates"))
+            return {"type": kind, "dates": self.each(found["dates"], f"{path}.dates", self._dates)}
         if kind == "ccDay":
-            found = self._object(value, path, ("type", "days"), ("occurrences",))
-            text: dict[str, Any] = {"type": kind, "days": self._each(found["days"], f"{path}.days", self._days)}
-            occurrences = self._items(found.get("occurrences", []), f"{path}.occurrences")
-            text["occurrences"] = [self._text(entry, place) for place, entry in occurrences]
+            found = self.object(value, path, ("type", "days"), ("occurrences",))
+            text: dict[str, Any] = {"type": kind, "days": self.each(found["days"], f"{path}.days", self._days)}
+            occurrences = self.items(found.get("occurrences", []), f"{path}.occurrences")
+            text["occurrences"] = [self.text(entry, place) for place, entry in occurrences]
             return text
-        raise self._fail(f"{path}.type", f"{_shown(kind)} cannot be carried: conditions are ccDate and ccDay")
+        raise self.fail(f"{path}.type", f"{shown(kind)} cannot be carried: conditions are ccDate and ccDay")
 
     def _dates(self, value: Any, path: str) -> dict[str, str]:
-        found = self._object(value, path, ("start",), ("end",))
-        return {key: self._text(entry, f"{path}.{key}") for key, entry in found.items() if key in ("start", "end")}
+        found = self.object(value, path, ("start",), ("end",))
+        return {key: self.text(entry, f"{path}.{key}") for key, entry in found.items() if key in ("start", "end")}
 
     def _days(self, value: Any, path: str) -> dict[str, str]:
-        found = self._object(value, path, ("start",), ("end",))
+        found = self.object(value, path, ("start",), ("end",))
         return {
-            key: self._number(entry, f"{path}.{key}", "").strip()
+            key: self.number(entry, f"{path}.{key}", "").strip()
             for key, entry in found.items()
             if key in ("start", "end")
         }
@@ -419,24 +330,3 @@ def _talq_path(path: str) -> str:
         if after != path:
             return after
     return path
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else _kind(value)
-    return repr(text[:60]) if isinstance(value, str) else text
-
-
-def _kind(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "a list"
-    return "a text" if isinstance(value, str) else "a number"

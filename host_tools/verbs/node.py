@@ -51,7 +51,7 @@ def config(
     """
     fleet = load_nodes(site, hardware)
     try:
-        data = fleet.data(node, _day(build_day))
+        data = fleet.data(node, day_number(build_day))
     except SiteError as error:
         fail(error.file, error.problems)
     if as_json:
@@ -80,7 +80,7 @@ def bundle(
     Exits 0 when written, 2 when something is wrong (then nothing is written).
     """
     fleet = load_nodes(site, hardware)
-    day = _day(build_day)
+    day = day_number(build_day)
     try:
         made = make_bundle(fleet, node, SiteKeys(keys), day, is_delivered=not is_open)
         write_bundle(made, out)
@@ -160,7 +160,8 @@ def say(text: str) -> None:
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _day(text: str | None) -> int:
+def day_number(text: str | None) -> int:
+    """Return the day of a date (None: today) since 2000-01-01. Ends the command with 2 for none."""
     try:
         day = date.fromisoformat(text) if text is not None else datetime.now(UTC).date()
         number = build_day_of(day.year, day.month, day.day)

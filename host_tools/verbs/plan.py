@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from host_tools.plan.diff import diff_sites
+from host_tools.plan.json_reader import TalqError
 from host_tools.plan.problems import Problem, SiteError
 from host_tools.plan.program import CHANNELS
 from host_tools.plan.sign import SignError, load_key
@@ -17,7 +18,6 @@ from host_tools.plan.site import Site, load_site
 from host_tools.plan.site_compile import OutError, compiled_files, write_files
 from host_tools.plan.site_text import calendar_words, program_words, yaml_text
 from host_tools.plan.talq import OWNER, export_talq, import_talq, read_talq
-from host_tools.plan.talq_reader import TalqError
 
 from . import plan_check, plan_show
 

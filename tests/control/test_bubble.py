@@ -30,6 +30,10 @@ def counters(bubble: Bubble) -> tuple[int, int, int, int]:
     return bubble.accepted, bubble.duplicate, bubble.unknown, bubble.limited
 
 
+def state_of(bubble: Bubble) -> tuple[object, ...]:
+    return counters(bubble), bubble.is_lit, bubble.nearest, bubble.is_due, bubble.due_ms
+
+
 def test_a_neighbours_passer_lights_this_lamp_for_the_hold():
     """A walker needs 21 s from pole to pole: the light must be there before he is, and stay until the next lamp has
     him. Each message of his pole extends it."""
@@ -439,6 +443,23 @@ def test_the_bubble_does_not_know_left_from_right(script, tick0):
     assert states == mirrored
     assert [(at, MIRROR[origin], *rest) for at, origin, *rest in sent] == mirror_sent
     assert play(script, tick0=tick0) == (states, sent)
+
+
+@given(steps, st.integers(0, TICKS_MAX))
+def test_whoever_asks_for_news_first_misses_nothing(script, tick0):
+    """Most messages of an evening are copies, and each cost a decision. A node that asks first and receives only what
+    is news ends with the same light, the same messages sent and the same counts as one that receives all."""
+    all_received, asked = Moved(pole(), tick0), Moved(pole(), tick0)
+    for wait, what, sender, origin, sequence, hops in script:
+        for moved in (all_received, asked):
+            tick = moved.to(moved.now + wait)
+            part = moved.part
+            if what != "hear":
+                part.own(tick, what == "rise")
+            elif moved is all_received or part.is_news(tick, sender, origin, sequence):
+                part.receive(tick, sender, origin, sequence, hops)
+        assert state_of(asked.part) == state_of(all_received.part)
+        assert take(asked.part) == take(all_received.part)
 
 
 @given(steps)

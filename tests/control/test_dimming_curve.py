@@ -47,9 +47,10 @@ def main():
         for level in range(1001):
             heap_lock()
             arc = arc_power_level(level, curve)
+            least = arc_power_level(level, curve, True)
             back = permille_of(arc, curve)
             heap_unlock()
-            print(curve, level, arc, back)
+            print(curve, level, arc, least, back)
         for arc in range(255):
             heap_lock()
             level = permille_of(arc, curve)
@@ -98,6 +99,22 @@ def test_the_light_sent_is_within_half_an_arc():
     worst = max(abs(percent(arc_power_level(level, CURVE_LOGARITHMIC)) * 10 / level - 1) for level in range(1, 1001))
     print(f"figure: worst light error of an arc {100 * worst:.2f} % of the level")
     assert worst < 0.014
+
+
+def test_a_guarded_level_is_never_undercut():
+    """The class guard says 20 %, and the nearest arc gives 19.97 %: a road rounded below its class. So for a
+    guarded lamp each level gets the least arc that is no darker, by the standard's formula and by the linear one."""
+    for level in range(1, 1001):
+        arc = arc_power_level(level, CURVE_LOGARITHMIC, True)
+        # A millionth of the level is the formula's own rounding.
+        assert percent(arc) * 10 >= level * (1 - 1e-6), level
+        assert level == 1 or percent(arc - 1) * 10 < level, level
+        arc = arc_power_level(level, CURVE_LINEAR, True)
+        assert arc * 1000 >= level * ARC_MAX > (arc - 1) * 1000, level
+    worst = max(percent(arc_power_level(level, CURVE_LOGARITHMIC, True)) * 10 / level for level in range(1, 1001))
+    print(f"figure: most light beyond a guarded level {100 * worst - 100:.2f} % of it")
+    assert worst < 1.028
+    assert [arc_power_level(level, CURVE_LOGARITHMIC, True) for level in (0, 200, 1000)] == [0, 196, 254]
 
 
 def test_low_levels_keep_their_permille():

@@ -111,9 +111,11 @@ def test_a_ramp_worked_out_by_hand():
 
 def test_counters_are_the_integral_of_what_was_decided(record_property):
     """Savings are proven with these counters. So over many generated nights they are the integral of the decisions
-    along the luminaire's curve, worked out here in fractions, to the rounding of integers."""
+    along the luminaire's curve, worked out here in fractions, to the rounding of integers. Without relays: behind an
+    open one nothing draws, which has its own tests (test_street_behaviour)."""
     worst = Fraction(0)
     for record in lamp_nights(120, seed=5):
+        record.get("config", {})["relay"] = None
         decisions = []
         last = [record["start"]]
 

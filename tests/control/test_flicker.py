@@ -6,7 +6,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware.control.flicker import VISIBLE_PERMILLE, FlickerGuard
+from firmware.control.flicker import FlickerGuard, is_visible
 from firmware.control.ticks import TICKS_MAX, ticks_add, ticks_diff
 from tests.runtimes import ROOT
 
@@ -32,11 +32,11 @@ def main():
         while guard.is_due and ticks_diff(tick, guard.due_ms) >= 0:
             due = guard.due_ms
             if guard.pass_due(due) and wanted != level and guard.may_change(due, False):
-                guard.changed(due, wanted - level)
+                guard.changed(due, level, wanted)
                 level = wanted
         wanted = draw % 1001
         if guard.may_change(tick, draw % 5 == 0):
-            guard.changed(tick, wanted - level)
+            guard.changed(tick, level, wanted)
             level = wanted
         heap_unlock()
         print(i, tick, level, wanted, guard.is_due, guard.due_ms, guard.is_waiting)
@@ -71,7 +71,7 @@ class Lamp:
 
     def _try(self, tick, now, is_urgent):
         if self.wanted != self.level and self.guard.may_change(tick, is_urgent):
-            self.guard.changed(tick, self.wanted - self.level)
+            self.guard.changed(tick, self.level, self.wanted)
             self.changes.append((now, self.level, self.wanted, is_urgent))
             self.level = self.wanted
 
@@ -136,39 +136,54 @@ def test_urgent_changes_do_not_starve_a_waiting_one():
     assert lamp.changes[-1] == (10_000, 320, 0, False)
 
 
+def test_visible_is_a_ratio():
+    """A tenth of the light less is seen at 10 % as at 100 %: the eye judges ratios. So one arc of DALI's curve (2.8 %)
+    is not visible anywhere, two are everywhere, and on and off always are."""
+    for low, high, is_seen in (
+        (1000, 970, False), (1000, 972, False), (1000, 945, True), (100, 103, False), (100, 104, True),
+        (100, 130, True), (10, 11, True), (0, 1, True), (0, 1000, True), (500, 500, False), (0, 0, False),
+    ):  # fmt: skip
+        assert is_visible(low, high) is is_visible(high, low) is is_seen, (low, high)
+
+
 def test_small_changes_are_free_until_they_add_up():
-    """Constant light output moves by a permille a month and nobody sees it; thirty in a second anybody sees. So 3 %
-    starts no quiet, and what is more in sum does, up or down."""
-    guard = FlickerGuard()
-    guard.changed(0, VISIBLE_PERMILLE)
-    guard.changed(0, -VISIBLE_PERMILLE)
-    guard.changed(0, -VISIBLE_PERMILLE)
+    """A cap that moves by a permille a minute nobody sees; three percent in a second anybody sees. So a step of 3 % of
+    the light starts no quiet, and what is more in sum does, up or down."""
+    guard = FlickerGuard(QUIET_MS, 1000)
+    guard.changed(0, 1000, 990)
+    guard.changed(0, 990, 980)
+    guard.changed(0, 980, 1000)
+    guard.changed(0, 1000, 971)
     assert not guard.is_due
     assert guard.may_change(0, False)
-    guard.changed(5, -1)
+    guard.changed(5, 971, 969)
     assert (guard.is_due, guard.due_ms) == (True, QUIET_MS + 5)
     assert not guard.may_change(6, False)
-    guard = FlickerGuard(500)
-    guard.changed(0, VISIBLE_PERMILLE + 1)
+    guard = FlickerGuard(500, 100)
+    guard.changed(0, 100, 104)
     assert (guard.is_due, guard.due_ms) == (True, 500)
     # The sum starts anew at each visible change.
     guard.pass_due(500)
-    guard.changed(600, 20)
-    guard.changed(600, 20)
+    guard.changed(600, 104, 106)
+    assert not guard.is_due
+    guard.changed(600, 106, 108)
     assert guard.is_due
     guard.pass_due(1100)
-    guard.changed(1200, VISIBLE_PERMILLE)
+    guard.changed(1200, 108, 105)
     assert not guard.is_due
+    # A fade that is turned round is seen, wherever it ends.
+    guard.changed(1300, 500, 108)
+    assert guard.is_due
 
 
 def test_at_the_deadline_itself_it_is_quiet_no_more():
     """An input may come in the very millisecond of the deadline, before it is passed. So it may change the light then,
     and the one that waited is served by it."""
     guard = FlickerGuard()
-    guard.changed(0, 500)
+    guard.changed(0, 0, 500)
     assert not guard.may_change(QUIET_MS - 1, False)
     assert guard.may_change(QUIET_MS, False)
-    guard.changed(QUIET_MS, 500)
+    guard.changed(QUIET_MS, 500, 1000)
     assert (guard.due_ms, guard.is_waiting) == (2 * QUIET_MS, False)
     assert not guard.pass_due(2 * QUIET_MS)
 
@@ -184,12 +199,11 @@ def test_never_two_visible_changes_within_ten_seconds(wishes):
     for wait_ms, level, is_urgent in wishes:
         lamp.want(wait_ms, level, is_urgent)
     last = None
-    drift = 0
+    seen = 0
     for now, before, after, is_urgent in lamp.changes:
         assert is_urgent or last is None or now - last >= QUIET_MS
-        drift += after - before
-        if abs(drift) > VISIBLE_PERMILLE:
-            drift = 0
+        if is_visible(seen, after) or is_visible(before, after):
+            seen = after
             if not is_urgent:
                 last = now
 

@@ -20,7 +20,6 @@ from tests.control.fuzz_plans import LEVELS, PLACES, UTC_RULE, random_options, r
 RING = 2**30
 DAY_MS = 86_400_000
 QUIET_MS = 10_000
-VISIBLE = 30
 # Presence, commands, protection, fail-safe: what may change the light at once, when it comes and when it goes.
 URGENT = {oracle.OVERRIDE, oracle.SENSOR, oracle.FAILSAFE, oracle.PROTECTION, 255}
 
@@ -226,7 +225,8 @@ class Lamp(RuleBasedStateMachine):
         reason, target, _ = before
         if target == lamp.level_permille or {reason, lamp.reason} & URGENT:
             return
-        if abs(lamp.level_permille - lamp.from_permille) <= VISIBLE:
+        low, high = sorted((lamp.from_permille, lamp.level_permille))
+        if (high - low) * 100 <= high * 3:
             return
         assert self.changed_ms is None or self.t_ms - self.changed_ms >= QUIET_MS
         self.changed_ms = self.t_ms

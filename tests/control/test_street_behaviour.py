@@ -8,17 +8,22 @@ from datetime import timedelta
 import pytest
 
 from firmware.control import plan_format as layout
+from firmware.control.counters import DRIVER_S, ESTIMATED_WH, LAMP_S, MEASURED_WH
 from firmware.control.faults import SENSOR_CHATTER
 from firmware.control.inputs import COMMAND_OVERRIDE, COMMAND_SERVICE
+from firmware.control.limits import GUARD, NONE
 from firmware.control.reasons import (
     BY_SERVICE,
     BY_TEMPERATURE,
     FAILSAFE,
     INACTIVE,
+    ONE_CLASS_DOWN,
     OVERRIDE,
     PROGRAM,
     PROTECTION,
+    RISES_USED_UP,
     SENSOR,
+    TWO_CLASSES_DOWN,
 )
 from firmware.control.why import Answer
 from host_tools.plan.encode import ActivePeriod, DynamicControl, FixedTimeControl, LampPlan, Program, Rule
@@ -32,6 +37,9 @@ STREET = every_day(fixed(("00:00", 400, 0)), dynamic=[UP, UP_BY_NEIGHBOURS], def
 POLES = ((21, -1), (22, 1), (23, -2))
 # 60 °C … 80 °C down to 300 permille, shutdown at 85 °C, hysteresis 5 °C, 100 permille then, off from 95 °C on.
 HEAT = (600, 800, 300, 850, 50, 100, 950)
+BULB = ([100, 1000], [6_000, 60_000], 600)
+# 50 % from 23:00 to 05:00, and dark then.
+TOWN = (82_800, 18_000, 500, 82_800, 18_000)
 CELL = [ActivePeriod(layout.PERIOD_SENSOR, on_level=20, off_level=40)]
 
 
@@ -308,3 +316,121 @@ def test_a_cause_of_weeks_is_old_and_not_young():
         driver.run(day * DAY_MS)
         driver.controller.why(answer, driver.tick(driver.t_ms))
         assert min(day, 5) * 86_400 <= answer.since_s <= min(day, 6) * 86_400
+
+
+# What made the level another one than its cause asks for.
+
+
+def answer_of(driver) -> Answer:
+    answer = Answer()
+    driver.controller.why(answer, driver.tick(driver.t_ms))
+    return answer
+
+
+def test_little_traffic_is_named_where_it_took_light():
+    """A resident measures 70 % where the program says 100 %, and nobody has dimmed anything. So the answer names the
+    traffic, how many classes it took, and no longer does when the lamp is back; presence is explained by itself."""
+    plan = every_day(fixed(("00:00", 1000, 0)), dynamic=[DynamicControl(layout.EFFECT_MAX, 900)])
+    driver = Driver(plan, NOON + timedelta(hours=11), volume_one_per_h=60, volume_two_per_h=30)
+    found = []
+    for minute in (10, 21, 31, 41, 61):
+        driver.run(minute * MIN_MS)
+        answer = answer_of(driver)
+        found.append((answer.level, answer.reason, answer.limit))
+    assert found == [
+        (1000, PROGRAM, NONE), (700, PROGRAM, ONE_CLASS_DOWN), (700, PROGRAM, ONE_CLASS_DOWN),
+        (500, PROGRAM, TWO_CLASSES_DOWN), (500, PROGRAM, TWO_CLASSES_DOWN),
+    ]  # fmt: skip
+    driver.see(62 * MIN_MS, 1)
+    assert (answer_of(driver).level, answer_of(driver).reason, answer_of(driver).limit) == (900, SENSOR, NONE)
+
+
+def test_a_lamp_that_stays_up_says_that_its_rises_are_used_up():
+    """Nobody is in the street and the light stays: the answer is not "somebody is here" but the budget of the day."""
+    plan = every_day(fixed(("00:00", 200, 0)), dynamic=[UP])
+    driver = Driver(plan, NOON + timedelta(hours=11), rises_per_day=1)
+    driver.see(MIN_MS, 1)
+    assert answer_of(driver).limit == NONE
+    driver.see(2 * MIN_MS, 0)
+    driver.run(30 * MIN_MS)
+    assert (answer_of(driver).reason, answer_of(driver).limit) == (SENSOR, RISES_USED_UP)
+
+
+def test_what_limits_the_light_is_named_and_what_comes_next_is_limited_too():
+    """An operator who asks at 22:30 plans by the answer. So 20 % lifted to 40 % says which limit did it, and a coming
+    20 % is announced as the 40 % that it will be; asking leaves what the limits say of now."""
+    plan = every_day(fixed(("12:00", 200, 0), ("22:00", 800, 0), ("23:00", 200, 0)))
+    driver = Driver(plan, NOON, guard_permille=400)
+    driver.run("12:30")
+    assert (answer_of(driver).level, answer_of(driver).limit) == (400, GUARD)
+    driver.run("22:30")
+    answer = answer_of(driver)
+    assert (answer.level, answer.limit, answer.next_level) == (800, NONE, 400)
+    assert driver.controller.output.limits.which == NONE
+    driver.run("23:30")
+    assert (answer_of(driver).limit, driver.controller.output.limits.which) == (GUARD, GUARD)
+
+
+def test_a_change_that_waits_for_the_quiet_does_not_change_the_answer():
+    """For ten seconds the former cause still explains the light. So a wanted level that the quiet holds back names no
+    limit either, until it is there."""
+    plan = every_day(fixed(("12:00", 800, 0), ("22:00", 600, 0), ("22:00:05", 100, 0)))
+    driver = Driver(plan, NOON, guard_permille=400)
+    driver.run("22:00:07")
+    assert (answer_of(driver).level, answer_of(driver).limit) == (600, NONE)
+    driver.run("22:00:10")
+    assert (answer_of(driver).level, answer_of(driver).limit) == (400, GUARD)
+
+
+# Behind an open relay.
+
+
+def test_an_open_relay_draws_nothing_and_its_driver_has_no_hours():
+    """A relay is there to save 0.5 W by day: a report that counts them all the same hides what it was bought for. So
+    from its opening to its closing there is no energy and no hour of the driver, and before and after there is."""
+    plan = every_day(fixed(("12:00", 0, 0), ("22:00", 1000, 0), ("23:00", 0, 0)), default_ramp_ds=0)
+    found = []
+    for relay in (None, (0, 0, 600_000)):
+        driver = Driver(plan, start_level=1000, curve=BULB, baselines=TOWN, relay=relay)
+        driver.run(13 * H_MS)
+        tick = driver.tick(driver.t_ms)
+        driver.controller.count_to(tick)
+        counters = driver.controller.monitor.counters
+        counters.count_to(tick)
+        assert driver.controller.energy.burning_s == counters.live[LAMP_S] == H_MS // 1000
+        assert driver.controller.energy.energy_wh == counters.live[ESTIMATED_WH]
+        found.append((counters.live[ESTIMATED_WH], counters.live[DRIVER_S]))
+    # An hour of 60 W; 0.6 W for 12 h, and for twice ten minutes.
+    assert found == [(67, 13 * 3_600), (60, 3_600 + 2 * 600)]
+
+
+def test_a_lamp_that_waits_for_its_relay_is_not_counted_as_lit():
+    """A relay that must rest for half a minute keeps the lamp dark as long. So burning time begins with the closing and
+    not with the wish, also where the fade ends before it."""
+    plan = every_day(fixed(("00:00", 0, 0)), dynamic=[UP], default_ramp_ds=0)
+    driver = Driver(plan, start_level=1000, curve=BULB, baselines=TOWN, relay=(0, 30_000, 0))
+    driver.see(60_000, 1)
+    # Held until 71 s, dark at 76 s: the relay opens, and may close at 106 s.
+    driver.see(61_000, 0)
+    driver.see(80_000, 1)
+    assert not driver.controller.output.is_closed
+    driver.run(180_000)
+    driver.controller.count_to(driver.tick(180_000))
+    counters = driver.controller.monitor.counters
+    counters.count_to(driver.tick(180_000))
+    assert driver.controller.energy.burning_s == counters.live[LAMP_S] == 16 + 74
+    assert counters.live[DRIVER_S] == 16 + 74
+
+
+def test_what_a_meter_before_the_relay_shows_stays_measured():
+    """A meter upstream sees what the relay itself draws: that is measured energy, whatever the relay does."""
+    plan = every_day(fixed(("00:00", 0, 0)), default_ramp_ds=0)
+    limits = (100, 1000, 0, 0, 70_000, 70_000, 0, 0, 5_000, 2_000, 2_500, 500, 0, 900)
+    driver = Driver(plan, start_level=1000, curve=BULB, meter_limits=limits, relay=(0, 0, 10_000))
+    driver.change(60_000, power_mw=3_600, samples=1)
+    driver.run(H_MS + 60_000)
+    counters = driver.controller.monitor.counters
+    counters.count_to(driver.tick(driver.t_ms))
+    assert not driver.controller.output.is_closed
+    assert (counters.live[MEASURED_WH], counters.live[ESTIMATED_WH]) == (3, 0)
+    assert counters._energies[MEASURED_WH].energy_mj == 3_600_000 * 6 // 10

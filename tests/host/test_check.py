@@ -8,9 +8,10 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from host_tools.plan.check import check_site, clock_change
+from host_tools.plan.check import check_site
 from host_tools.plan.law import Finding, load_law
 from host_tools.plan.site import load_site
+from host_tools.plan.year_findings import clock_change
 from host_tools.plan.year_play import play_year
 from host_tools.plan.zones import zone_info
 from host_tools.verbs import plan_check
@@ -61,6 +62,10 @@ def test_a_park_lit_at_01_01_is_refused_and_a_road_is_not(found):
     for part in ("park lit at 01:01:00", "article 2, II", "off by 01:00", "365 nights", "p: fixed 12:00"):
         assert part in errors[0].what
     assert {finding.lamps for finding in findings} == {("P001",)}
+    # A decision that somebody has already taken is a remedy, too; for a car park there is none.
+    assert "prefect or mayor may derogate" in errors[0].remedy
+    car_park = found(f"  p: {ALL_NIGHT}", lamps="C001: {category: parking, activity: {end: 20:00}}")
+    assert ["derogate" in one.remedy for one in car_park if one.severity == "error"] == [False]
 
 
 def test_the_first_guilty_night_is_the_one_of_the_feast(found):
@@ -347,3 +352,17 @@ def test_the_verb_and_its_exit_codes(tmp_path):
     assert run(file, "--year", 1999).exit_code == 2
     file.write_text("site: x\n", encoding="utf-8")
     assert run(file).exit_code == 2
+
+
+def test_one_remark_on_many_lamps_is_made_once(tmp_path):
+    """A street of forty lamps at forty places has one program to mend. So what is found of all in the same words stands
+    once, with all its lamps, and what differs by a lamp stands by itself."""
+    lamps = "L001: {category: road}; L002: {category: road, latitude: 43.7 deg, longitude: 1.5 deg}"
+    program = f"  p: {{activePeriods: {ASTRO}, fixedTimeControls: [{{startTime: 02:30, state: 60 %}}]}}"
+    file = tmp_path / "site.yaml"
+    file.write_text(site_text(program, lamps=lamps), encoding="utf-8")
+    findings, plays = check_site(load_site(file), 2026, load_law())
+    changes = [finding for finding in findings if finding.kind == "clock-change"]
+    assert plays == 2
+    assert [finding.lamps for finding in changes] == [("L001", "L002")] * 2
+    assert len({finding.what for finding in changes}) == 2

@@ -106,8 +106,8 @@ GROUPS = ("main-street",)
 WHY = from_json(
     {
         "message": "why", "lamp": 0, "level_permille": 500, "reason": "program", "by": "fixed", "index": 1,
-        "program": 0, "since_s": 3600, "until_s": 90, "next_level_permille": 700, "next_reason": "program",
-        "next_by": "fixed",
+        "program": 0, "limit": "guard", "since_s": 3600, "until_s": 90, "next_level_permille": 700,
+        "next_reason": "program", "next_by": "fixed",
     }
 )  # fmt: skip
 

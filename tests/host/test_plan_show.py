@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import typer
@@ -246,3 +247,21 @@ def test_every_instant_has_one_answer_that_matches_the_level(site):
         assert point.level_at(moment) == play.controller.level_at(play.t_ms & TICKS_MAX)
         assert (point.reason, point.by) == (play.point().reason, play.who())
         moment += timedelta(minutes=7, seconds=13)
+
+
+def test_without_a_clock_the_answer_says_what_stands_in_for_it(site):
+    """ "No clock" does not tell an installer whether a lamp follows its photocell or burns for want of one."""
+    lost = site.parent / "lost.csv"
+    lost.write_text(
+        "utc,kind,value\n2026-06-21T23:00:00Z,clock,unknown\n2026-06-22T00:00:00Z,lux,3\n", encoding="utf-8"
+    )
+    why = [run("explain", site, "L001", "--at", f"2026-06-22T0{hour}:30", "--events", lost).output for hour in (1, 2)]
+    assert "why    failsafe: no clock, lit, for nothing tells the time" in why[0]
+    assert "why    failsafe: no clock, the photocell says dark" in why[1]
+
+
+def test_little_traffic_at_work():
+    """The shipped street goes a lighting class down where few come: a level that no control asks for says why."""
+    ville = Path(__file__).parents[2] / "examples" / "ville" / "site.yaml"
+    result = run("explain", ville, "L003", "--at", "2026-06-20T22:10")
+    assert "level  70 %" in result.output and "one lighting class down for little traffic" in result.output

@@ -297,7 +297,8 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("calendars/year/rules/1/startDate", "--02-30", "calendars.year.rules[1].startDate", "does not exist"),
     ("calendars/year/rules/1/startDate", "15/11", "calendars.year.rules[1].startDate", "write it like"),
     ("calendars/year/rules/1/startDate", "---11", "calendars.year.rules[1].startDate", "write it like"),
-    (CONDITION, {"type": "ccWeek"}, CONDITION_AT, "ccDate"),
+    (CONDITION, {"type": "ccWeek"}, CONDITION_AT + ".type", "'ccWeek' is not known: write one of 'ccDate'"),
+    (CONDITION, {"dates": []}, CONDITION_AT, "needs a type: one of 'ccDate'"),
     (CONDITION, {"type": "ccDay", "days": []}, CONDITION_AT + ".days", "1"),
     *(
         (CONDITION, {"type": "ccDay", **part}, CONDITION_AT + at, reason)
@@ -398,7 +399,12 @@ WRONG: list[tuple[str, Any, str, str]] = [
     ("luminaires/led64/power_curve", [{"level": "50 %", "power": "20 W"}], "luminaires.led64", "100 %"),
     ("luminaires/led64/standby", "9 W", "luminaires.led64", "not fall"),
     ("programs/all/fixedTimeControls", [], "programs.all.fixedTimeControls", "at least 1"),
-    (PERIODS, [{"name": "Moon"}], "programs.all.activePeriods[0]", "AbsoluteActivePeriod"),
+    (
+        PERIODS,
+        [{"name": "Moon"}],
+        PERIODS.replace("/", ".") + "[0].name",
+        "'Moon' is not known: write one of 'Absolute",
+    ),
     (
         PERIODS,
         [{"name": "AbsoluteActivePeriod", "startTime": "25:00", "endTime": "06:00"}],
@@ -477,8 +483,9 @@ def test_plan_too_large(tmp_path: Path) -> None:
         ("lamps:\n  L1: {}\n  L1: {}\n", "stands twice"),
         ("a: &x {}\nb: *x\n", "aliases"),
         ("lamps: [\n", "line"),
-        ("", "wrong shape"),
-        ("- 1\n", "wrong shape"),
+        ("", "is empty: a site file is made of keys: site, zone"),
+        ("- 1\n", "is a list: a site file is made of keys"),
+        ("hello\n", "is a single value: a site file is made of keys"),
     ],
 )
 def test_no_site_at_all(tmp_path: Path, text: str, reason: str) -> None:

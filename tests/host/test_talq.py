@@ -21,12 +21,13 @@ from firmware.control.civil import day_number
 from firmware.control.plan import Plan
 from host_tools.cli import app
 from host_tools.plan.encode import LampPlan, encode
+from host_tools.plan.json_reader import TalqError
 from host_tools.plan.program import ControlProgram
 from host_tools.plan.site import load_site
 from host_tools.plan.site_calendar import Calendar
 from host_tools.plan.site_text import calendar_words, program_words, yaml_text
 from host_tools.plan.talq import export_talq, import_talq, read_talq
-from host_tools.plan.talq_reader import Imported, TalqError
+from host_tools.plan.talq_reader import Imported
 from host_tools.plan.yaml_text import read_yaml
 from tests.host.site_words import sites
 from tests.host.talq_model import Validator

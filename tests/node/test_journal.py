@@ -19,6 +19,7 @@ from firmware.system.journal import Journal
 from firmware.system.journal_format import JournalError, Segment, crc16, fuzz_journal
 from host_tools.cli import app
 from sim.journal_replay import ReplayError, read_runs, replay_folder
+from sim.lamp_replay import build_controller
 from tests.control.lamp_nights import lamp_nights
 from tests.node.journal_main import Clock, live, main
 
@@ -268,6 +269,25 @@ def test_each_valid_input_is_applied(entry):
     assert is_valid(entry[0], entry[1:])
     apply_input(clock, seen, 0, entry)
     assert seen.changes + clock.count == 1
+
+
+def test_a_copy_of_a_message_costs_neither_decision_nor_flash(tmp_path):
+    """On an evening with the wave every second message is a copy. So a copy, an echo and a stranger's message are
+    counted by the wave and reach neither controller nor journal; the next news does both."""
+    record = {**next(iter(lamp_nights(1))), "config": {"own_id": 20, "neighbours": [[21, -1], [22, 1]]}}
+    controller, seen, journal = build_controller(record), Seen(), Journal(str(tmp_path))
+    intake = Intake(controller, seen, Now(), journal, Clock(0))
+    intake.wake()
+    assert intake.message(21, 21, 1, 1, 0)
+    used, bubble = journal._used, controller.street.bubble
+    assert (seen.messages, bubble.accepted) == (1, 1) and used > 0
+    for sender, origin in ((22, 21), (21, 21), (21, 20), (99, 21)):
+        assert intake.message(sender, origin, 1, 0, 1)
+    assert (seen.messages, journal._used) == (1, used)
+    assert (bubble.accepted, bubble.duplicate, bubble.unknown) == (1, 3, 1)
+    assert intake.message(21, 21, 2, 1, 0)
+    assert (seen.messages, bubble.accepted) == (2, 2) and journal._used > used
+    assert not intake.message(70_000, 21, 3, 1, 0) and intake.refused == 1
 
 
 def test_edges_from_an_interrupt_arrive_in_order():
