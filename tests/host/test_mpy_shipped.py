@@ -256,13 +256,13 @@ def test_attributes_and_names_are_given_back():
     text = (
         '  File "firmware/app.py", line 1, in q\n'
         "AttributeError: 'aB' object has no attribute 'c'\nAttributeError: type object 'aB' has no attribute 'd'\n"
-        "NameError: name 'q' isn't defined\nValueError: shout\n"
+        "NameError: name 'q' isn't defined\nImportError: can't import name q\nValueError: name q\n"
     )
     wanted = (
         '  File "firmware/senses.py", line 40, in look_around\n'
         "AttributeError: 'Senses' object has no attribute 'lamps/peek'\n"
         "AttributeError: type object 'Senses' has no attribute 'box'\n"
-        "NameError: name 'look' isn't defined\nValueError: shout\n"
+        "NameError: name 'look' isn't defined\nImportError: can't import name 'look'\nValueError: name q\n"
     )
     assert translate(text, LineMap.from_json(known.to_json())) == wanted
 
