@@ -54,7 +54,7 @@ def told(name):
 class Lamp:
     pass
 
-senses = Senses([Lamp()], None)
+senses = Senses([Lamp()], None, print)
 for name, device in (("plain", {"pin": 4}), ("stretched", {"pin": 5, "stretch_ms": 2000})):
     device["name"] = "presence_input"
     kind, driver = Wiring({}).sensor(device, told(name))
