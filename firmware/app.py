@@ -59,6 +59,7 @@ _COLLECT_TURNS = const(2)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
 _FULL = const(1000)
+_LEFT_BEHIND = "/boot.err"
 
 
 class App:
@@ -89,7 +90,7 @@ class App:
         self.door = None
         self.is_service = False
         # What could not be built or read at this start, for the log: bounded by the configuration.
-        self.troubles = []
+        self.troubles = _left_behind()
 
     def trouble(self, error):
         """Note what is not there; the node goes on without it."""
@@ -381,6 +382,10 @@ class App:
         for text in self.troubles:
             self._log("start", text)
         self.troubles = []
+        try:
+            os.remove(_LEFT_BEHIND)
+        except OSError:
+            pass  # There was none.
 
     def _log(self, name, error):
         self._note("%s: %s" % (name, "ended" if error is None else repr(error)))
@@ -410,6 +415,15 @@ def light_of(settings, driver_permille, burning_h):
         else:
             high = middle
     return low
+
+
+def _left_behind():
+    """Return what the launcher left for the log: that somebody held the service pin, or why starts have failed."""
+    try:
+        with open(_LEFT_BEHIND, "rb") as file:
+            return [file.read(400).decode()]
+    except (OSError, ValueError):
+        return []
 
 
 def _notify_all(lamps):

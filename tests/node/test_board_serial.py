@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
+from firmware.system.boot_files import lamp_file
 from host_tools.cli import app
 from sim.board.virtual_board import VirtualBoard
-from tests.node.whole_node import Town
+from tests.node.whole_node import DIMMER_PIN, Town
 from tests.runtimes import Runtime
 
 MAIN = """
@@ -83,6 +85,31 @@ def test_an_installer_opens_a_delivered_node_by_its_own_key(tmp_path: Path, micr
         assert [event["duty"] for event in board.events if event["e"] == "pwm"][-1] == 65535
         log = mpremote(board, tmp_path, "resume", "exec", SHOW_LOG)
         assert "service mode refused" in log and "service mode opened by proof" in log
+    finally:
+        town.close()
+
+
+def test_a_held_service_pin_opens_the_prompt_and_is_logged(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """Who has the pole open and bridges a pin gets in without a key: that is a physical act, and it must leave a trace,
+    though the installer only pulls the plug when he is done."""
+    town = Town(tmp_path / "town")
+    try:
+        board = town.board(micropython_runtime, serial=True)
+        board.install({"boot.lamp": lamp_file([(1, DIMMER_PIN, 0, 0, 4000, 1000)], service_pin=13)})
+        board.prepare({"pin": {"13": {"model": "sim.board.chips.presence_pin:PresencePinModel", "name": "bridge"}}}, [])
+        board.start()
+        board.wait_for("repl")
+        assert mpremote(board, tmp_path, "resume", "exec", "print(6 * 7)").strip() == "42"
+        assert [event["duty"] for event in board.events if event["e"] == "pwm"][-1] == 65535
+        board.power_cut()
+        board.prepare({}, [])
+        board.start()
+        town.wait_for("event", lambda twin: twin["message"] == "boot", timeout_s=60)
+        time.sleep(6)
+        board.power_cut()
+        files = board.files()
+        assert b"service pin" in b"".join(data for path, data in files.items() if "/errors." in path), sorted(files)
+        assert "/boot.err" not in files
     finally:
         town.close()
 

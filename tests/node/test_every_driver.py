@@ -1,7 +1,7 @@
 """Every driver of the catalogue, wired by `firmware/wiring.py` on the virtual board: its value reaches the journal and
 the reports, and its failure is told.
 
-Two lives of one node with four outputs and all twelve sensors that a node may have, at models of the chips on their
+One life of one node with four outputs and all twelve sensors that a node may have, at models of the chips on their
 buses. Which driver is where stands in one table; a driver that is in no table fails the first test.
 """
 
@@ -204,7 +204,7 @@ def test_every_sensor_is_heard_and_its_loss_is_told(town: Town):
     must tell; a lamp that burns steadily under its meter has no fault before."""
     assert EXAMPLE.exists() and NODE == "L003"
     board = started(town)
-    wait_virtual(board, 200)
+    wait_virtual(board, 110)
     gear = town.wait_for("event", lambda twin: twin["message"] == "gear", timeout_s=60)
     assert (gear["lamp"], gear["gear_h"], gear["light_h"], gear["gear_starts"]) == (2, 4100, 4000, 365)
     assert int(gear["gtin"], 16) == 3760123456789 and gear["gear_wh"] == 123456
@@ -218,7 +218,7 @@ def test_every_sensor_is_heard_and_its_loss_is_told(town: Town):
             name = "dali" if case.driver == "dali_meter" else case.driver
             board.send("fault", name=name, fault=case.fault)
     board.send("set", name="lis3dh", what="x_mg", value=700)
-    wait_virtual(board, 150)
+    wait_virtual(board, 110)
     told = faults(town)
     sender = town.sender()
     log = b""

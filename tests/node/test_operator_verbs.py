@@ -14,11 +14,13 @@ from typer.testing import CliRunner, Result
 
 from firmware.links.commands import _FRESH_BURST
 from host_tools.cli import app
+from host_tools.command_sender import CommandSender
 from host_tools.plan.sign import sign_plan
 from sim.board.virtual_board import VirtualBoard
 from tests.conftest import require_runtime
 from tests.node.whole_node import EXAMPLE, NODE, Town, shows
 
+DIM = {"lamp": 0, "level_permille": 200, "duration_min": 5, "ramp_to_ms": 0}
 ASKED = "is at ([0-9.]+) % by ([a-z]+)"
 
 
@@ -43,6 +45,11 @@ class Desk:
         done = self.run("command", "SITE", NODE, *args)
         assert done.exit_code == 0, (args, done.output)
         return done.stdout
+
+    def sender(self) -> CommandSender:
+        """Return a sender with the numbers that the prompt uses too."""
+        keys = self.town.keys
+        return CommandSender(keys.node_secret(NODE), self.town.fleet.node_id(NODE), keys.counters)
 
     def why(self) -> tuple[float, str]:
         """Return level and reason of the lamp."""
@@ -154,7 +161,7 @@ def test_pieces_that_come_too_fast_are_told_as_a_refused_switch(desk: Desk):
     plan = town.site.plan_bytes("L001")
     digest = hashlib.sha256(plan).digest()
     size = -(-len(plan) // (2 * _FRESH_BURST))
-    sender = town.sender()
+    sender = desk.sender()
     for offset in range(0, len(plan), size):
         fields = {
             "lamp": 0,
@@ -164,6 +171,8 @@ def test_pieces_that_come_too_fast_are_told_as_a_refused_switch(desk: Desk):
         }
         town.send(sender.make("plan_stage", fields, town.now(board)))
     time.sleep(2)
+    staged = [twin["verdict"] for kind, twin in town.messages if kind == "ack" and twin["verb"] == "plan_stage"]
+    assert 5 <= len(staged) < 2 * _FRESH_BURST and set(staged) == {"staged"}, staged
     signature = sign_plan(plan, town.keys.signing_key.private_bytes_raw()).hex()
     switch = {"lamp": 0, "length": len(plan), "plan_hash": digest[:8].hex(), "signature": signature}
     assert town.command(board, "plan_switch", switch, sender=sender)["verdict"] == "refused"
@@ -198,3 +207,32 @@ def test_the_log_of_a_crash_is_read_from_the_desk_and_from_a_copy(desk: Desk, tm
         target.write_bytes(data)
     copied = CliRunner().invoke(app, ["node", "log", "--copy", str(tmp_path / "copy" / "data")])
     assert copied.stdout == shown.stdout
+
+
+def test_a_group_obeys_and_what_is_not_for_it_changes_nothing(desk: Desk):
+    """One key for a street is one key that a thief may have: a group can be dimmed and lit, and no more. And whoever
+    records what an operator sent, or sends it late, or has no key, changes no lamp."""
+    town = desk.town
+    board = started(desk)
+    mark = len(board.events)
+    done = desk.run("command", "SITE", "quarter", "dim", "55%", "--for", "10min", "--group", "--wait", "5")
+    assert done.exit_code == 0 and "L003 has done it" in done.stdout, done.output
+    board.wait_for(shows(town, 550), since=mark)
+    refused = desk.run("command", "SITE", "quarter", "reset", "--group")
+    assert refused.exit_code == 2 and "is for one node: groups take dim" in refused.stderr
+    assert desk.why() == (55, "override")
+    sender = desk.sender()
+    spoken = sender.make("dim", DIM, town.now(board))
+    town.send(spoken)
+    town.wait_for("ack", lambda twin: twin.get("counter") == town.keys.counters.last(sender.name))
+    desk.command("resume")
+    desk.command("dim", "70%", "--for", "10min")
+    late = sender.make("dim", DIM, town.now(board) - timedelta(hours=2))
+    forged = sender.make("dim", DIM, town.now(board))[:-1] + b"?"
+    town.messages.clear()
+    for payload in (spoken, late, forged):
+        town.send(payload)
+        time.sleep(1)
+    verdicts = [twin["verdict"] for kind, twin in town.messages if kind == "ack"]
+    assert verdicts == ["replayed", "stale"], "the forged one is not even answered"
+    assert desk.why() == (70, "override")
