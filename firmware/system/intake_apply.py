@@ -32,7 +32,7 @@ _SWITCH = ((0, 1),)
 _LEVEL = ((_NONE, 1000),)
 BOUNDS = (
     _SWITCH,
-    ((0, 2), (0, DAY_MAX), (0, SECONDS_PER_DAY - 1), (0, 999)),
+    ((0, 3), (0, DAY_MAX), (0, SECONDS_PER_DAY - 1), (0, 999)),
     ((_NONE, _BIG),),
     _LEVEL,
     _SWITCH,
