@@ -22,13 +22,16 @@ from firmware.control.inputs import Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.plan_verify import PlanError
 from firmware.drivers.contract import DriverError
+from firmware.links import codec
 from firmware.links.actions import RESET_SERVICE, Actions
 from firmware.links.actions import SILENCE_MS as ACTIONS_SILENCE_MS
+from firmware.links.codec_fields import GEAR
 from firmware.links.commands import CommandGate
-from firmware.links.outbox import Outbox
+from firmware.links.outbox import ROUTINE, Outbox
+from firmware.links.rate import Bucket
 from firmware.links.reports import SILENCE_MS as REPORTS_SILENCE_MS
 from firmware.links.reports import Reports
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.timing import TURN_MS, begin_turns, sleep_ms, ticks_ms, turn_ms
 from firmware.senses import SILENCE_MS as SENSES_SILENCE_MS
 from firmware.senses import Senses
 from firmware.system import lifetime, node_config
@@ -51,11 +54,12 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
-_LOOK_MS = const(2000)
-_HOUSE_MS = const(5000)
+# How many turns pass between two collections: what an idle node allocates meanwhile is below the launcher's threshold.
+_COLLECT_TURNS = const(2)
 _HOUSE_SILENCE_MS = const(30000)
 _CLOCK_SILENCE_MS = const(20000)
 _FULL = const(1000)
+_LEFT_BEHIND = "/boot.err"
 
 
 class App:
@@ -64,6 +68,7 @@ class App:
     def __init__(self, folder="/data"):
         self.watchdog = machine.WDT(timeout=_WATCHDOG_MS)
         guard = BootGuard(ticks_ms)
+        begin_turns(ticks_ms())
         self.store = Store(folder + "/store", guard)
         self.boot_log = BootLog(machine.RTC().memory, self.store)
         # Segments of 4 kB: one is read whole at the start, and a heap in use has no 8 kB in one piece.
@@ -72,6 +77,7 @@ class App:
         self.settings = []
         self.lamps = []
         self.stages = []
+        self.meters = []
         self.senses = None
         self.keeper = None
         self.box = None
@@ -84,7 +90,7 @@ class App:
         self.door = None
         self.is_service = False
         # What could not be built or read at this start, for the log: bounded by the configuration.
-        self.troubles = []
+        self.troubles = _left_behind()
 
     def trouble(self, error):
         """Note what is not there; the node goes on without it."""
@@ -204,7 +210,8 @@ class App:
             lamp.kick()
 
     def _build_senses(self, wiring):
-        self.senses = Senses(self.lamps, self.keeper)
+        self._log_room = Bucket(3600000, 24)
+        self.senses = Senses(self.lamps, self.keeper, self._log_sense)
         for device in self.config["sensors"]:
             listeners = [self.lamps[number] for number in device.get("lamps", [0])]
             try:
@@ -213,6 +220,30 @@ class App:
                 self.trouble(error)
                 continue
             self.senses.add(kind, driver, device)
+            if hasattr(driver, "listener"):
+                # D4i gear: a meter with a task of its own, a thermometer, and a type plate.
+                driver.listener = self._gear_teller(device.get("lamps", [0])[0])
+                self.meters.append(driver)
+                if driver.has_diagnostics:
+                    self.senses.add(devices.TEMPERATURE, driver, device)
+
+    def _gear_teller(self, number):
+        def tell(meter):
+            values = [number]
+            for seconds, starts in ((meter.operating_s, meter.starts), (meter.light_s, meter.light_starts)):
+                values.append(codec.known(seconds // 3600 if seconds >= 0 else seconds))
+                values.append(codec.known(starts))
+            values.append(min(max(meter.energy_wh, 0), 0x3FFFFFFE))
+            values.append((meter.gtin & 0xFFFFFFFFFFFF).to_bytes(6, "big"))
+            values.append((meter.identification & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "big"))
+            self.box.put(ROUTINE, "event", codec.encode(GEAR, values), 1, "gear%d" % number)
+
+        return tell
+
+    def _log_sense(self, text):
+        # A loose wire must not wear the flash out.
+        if self._log_room.take(ticks_ms()):
+            self._note("senses: " + text)
 
     def _secrets(self):
         """Return what only this node knows, None where that is missing: then it obeys and tells nobody."""
@@ -262,7 +293,9 @@ class App:
         if config["clock"].get("sntp"):
             self.sntp = uplink.TimeServers(config["clock"]["sntp"], self.wifi)
         if config["mqtt"]:
-            self.link = uplink.Uplink(config, self.store, self.box, self.actions.on_message, self.wifi)
+            self.link = uplink.Uplink(
+                config, self.store, self.box, self.actions.on_message, self.wifi, secrets.node
+            )  # fmt: skip
 
     def _build_door(self, secrets):
         """The serial line of a delivered node: nothing but the challenge of service mode."""
@@ -289,7 +322,7 @@ class App:
         """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
         from firmware import uplink
 
-        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log, _LOOK_MS)
+        supervisor = Supervisor(self.watchdog.feed, ticks_ms, self._log, TURN_MS)
         for lamp in self.lamps:
             supervisor.add("lamp%d" % lamp.intake.lamp, lamp.run, SILENCE_MS)
         for lamp in self.lamps:
@@ -297,6 +330,8 @@ class App:
                 # Gear with a task of its own: DALI, and relays that are moved by pulses.
                 if hasattr(part, "run"):
                     supervisor.add("gear%d" % lamp.intake.lamp, _without_beat(part.run), 3600000)
+        for meter in self.meters:
+            supervisor.add("meter", _without_beat(meter.run), 3600000)
         supervisor.add("clock", self._run_clock, _CLOCK_SILENCE_MS)
         supervisor.add("senses", self.senses.run, SENSES_SILENCE_MS)
         supervisor.add("reports", self.reports.run, REPORTS_SILENCE_MS)
@@ -322,6 +357,7 @@ class App:
         """Keep the house: what is to be written is written here, one thing at a time, and never by the lamp."""
         start = ticks_ms()
         is_good = False
+        turns = 0
         while True:
             beat()
             tick = ticks_ms()
@@ -336,16 +372,25 @@ class App:
             for lamp in self.lamps:
                 lamp.watch_gear()
             # Here and not when the heap is full: then it would be the lamp's edge that waits for it.
-            gc.collect()
-            await sleep_ms(_HOUSE_MS)
+            turns += 1
+            if turns >= _COLLECT_TURNS:
+                turns = 0
+                gc.collect()
+            await sleep_ms(turn_ms(ticks_ms()))
 
     def _note_troubles(self):
         for text in self.troubles:
             self._log("start", text)
         self.troubles = []
+        try:
+            os.remove(_LEFT_BEHIND)
+        except OSError:
+            pass  # There was none.
 
     def _log(self, name, error):
-        text = "%s: %s" % (name, "ended" if error is None else repr(error))
+        self._note("%s: %s" % (name, "ended" if error is None else repr(error)))
+
+    def _note(self, text):
         try:
             self.boot_log.note(text)
         except StoreError:
@@ -372,6 +417,15 @@ def light_of(settings, driver_permille, burning_h):
     return low
 
 
+def _left_behind():
+    """Return what the launcher left for the log: that somebody held the service pin, or why starts have failed."""
+    try:
+        with open(_LEFT_BEHIND, "rb") as file:
+            return [file.read(400).decode()]
+    except (OSError, ValueError):
+        return []
+
+
 def _notify_all(lamps):
     """Return what a presence driver calls at each edge; made once, since it is called from an interrupt."""
     if len(lamps) == 1:
@@ -385,14 +439,14 @@ def _notify_all(lamps):
 
 
 def _without_beat(run):
-    """A task that knows no supervisor: it is watched for its death only, which is seen within `_HOUSE_MS`."""
+    """A task that knows no supervisor: it is watched for its death only, which is seen within a turn."""
 
     async def task(beat):
         inner = asyncio.create_task(run())
         try:
             while not inner.done():
                 beat()
-                await sleep_ms(_HOUSE_MS)
+                await sleep_ms(turn_ms(ticks_ms()))
             await inner
         finally:
             inner.cancel()

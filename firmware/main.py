@@ -105,7 +105,7 @@ def _start(lamps, state, watchdog):
     for passed in range(waits + 1):
         watchdog.feed()
         if lamps and lamps[5] != 255 and not machine.Pin(lamps[5], machine.Pin.IN, machine.Pin.PULL_UP).value():
-            return True
+            return _write("/boot.err", b"service pin") or True
         if waits and passed == 12:
             _write("/boot.err", state.text)
         time.sleep_ms(500 if waits else 0)

@@ -1,8 +1,10 @@
 """Sensors and meters, read in turn: what changed goes through the intakes, what fails is said to be unknown.
 
 Only changes that matter are passed on, so that a journal of nights is not full of a cell's noise: light by an eighth,
-temperature by 1 °C, power by 2 %, and each of them once a quarter of an hour. A sensor that fails three times in a row
-counts as absent until it answers: control then falls back on what it knows without it, always to the lit side.
+temperature by 1 °C, power by 2 %, and each of them once a quarter of an hour; but power while it flows at least every
+25 s, because control takes a meter that is silent for 30 s for a missing one, and judges by what lasts. A sensor that
+fails three times in a row (a serial line: for 10 s) counts as absent until it answers: it is told, as a fault where
+there is one and in the log, and control falls back on what it knows without it, always to the lit side.
 """
 
 import asyncio
@@ -10,21 +12,31 @@ import asyncio
 from firmware.control.clock import GNSS as SOURCE_GNSS
 from firmware.control.compat import const
 from firmware.control.derating import UNKNOWN_DC
+from firmware.control.faults import DEVICE_MALFUNCTION, PHOTOCELL_FAILURE, SENSOR_SILENT
 from firmware.control.ticks import ticks_add, ticks_diff
-from firmware.drivers.contract import UNKNOWN, DriverError
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.drivers.contract import UNKNOWN, DriverError, NoAnswer
+from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
+from firmware.system.wakeup import Wakeup
 from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
 
 SILENCE_MS = const(20000)
 _FAILURES_MAX = const(3)
 _REPEAT_MS = const(900000)
-_WAIT_MAX_MS = const(5000)
 _WAIT_MIN_MS = const(20)
 # How often each kind is read, unless the configuration says otherwise.
-_PERIODS_MS = {PRESENCE: 2000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
+_PERIODS_MS = {PRESENCE: 5000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
 _UART_MS = const(100)
-_STORM_MS = const(100)
+_UART_FAILURES_MAX = const(100)
+# How old what control knows of a meter may become, and from which power on it is of interest though the lamp is off.
+_METER_AGE_MS = const(25000)
+_METER_IDLE_MW = const(1000)
+# A pole that leans by more than 10 degrees since its commissioning was hit, or is about to fall.
+_LEAN_DD = const(100)
+# What waits in a presence driver (a storm, a debounce, a stretch) is asked for so often, until it is told.
+_ASKED_MS = const(100)
+# Slow sensors are read at the common turn that is next to their time.
+_EARLY_MS = const(2500)
 
 
 class Sense:
@@ -35,6 +47,7 @@ class Sense:
         self.driver = driver
         self.lamps = lamps
         self.period_ms = period_ms
+        self.failures_max = _UART_FAILURES_MAX if period_ms == _UART_MS else _FAILURES_MAX
         self.name = name
         self.due_ms = ticks_ms()
         self.failures = 0
@@ -42,17 +55,25 @@ class Sense:
         self.told_ms = 0
         self.is_told = False
 
+    def is_urgent(self):
+        """Tell whether something waits in a presence driver that only asking brings out."""
+        return getattr(self.driver, "is_masked", False) or getattr(self.driver, "is_waiting", False)
+
 
 class Senses:
-    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites.
+    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites;
+    ``log(text)``: where it is noted that a device is lost, and that it is back.
 
     ``failures`` counts readings that failed; ``silent`` names the devices that count as absent.
     """
 
-    def __init__(self, lamps, keeper):
+    def __init__(self, lamps, keeper, log):
         self._lamps = lamps
         self._keeper = keeper
+        self._log = log
         self._senses = []
+        # For drivers that may want to be asked sooner.
+        self._wakeup = None
         self.failures = 0
         self.temperature_dc = UNKNOWN_DC
         self.power_mw = UNKNOWN
@@ -64,42 +85,58 @@ class Senses:
         period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
         if "bus" in device and device["bus"][:4] == "uart":
             period_ms = _UART_MS
+        if hasattr(driver, "attention"):
+            if self._wakeup is None:
+                self._wakeup = Wakeup()
+            driver.attention = self._wakeup.set
         self._senses.append(Sense(kind, driver, lamps, period_ms, device["name"]))
 
     @property
     def silent(self):
         """Return the names of the devices that do not answer."""
-        return [sense.name for sense in self._senses if sense.failures >= _FAILURES_MAX]
+        return [sense.name for sense in self._senses if sense.failures >= sense.failures_max]
 
     async def run(self, beat):
         """Read for ever; for the supervisor."""
         while True:
             beat()
-            wait_ms = _WAIT_MAX_MS
+            wait_ms = turn_ms(ticks_ms())
             for sense in self._senses:
                 left_ms = ticks_diff(sense.due_ms, ticks_ms())
-                if left_ms <= 0:
+                if left_ms > _ASKED_MS and sense.is_urgent():
+                    left_ms = _ASKED_MS
+                    sense.due_ms = ticks_add(ticks_ms(), left_ms)
+                if left_ms <= (_EARLY_MS if sense.period_ms >= TURN_MS and not sense.is_urgent() else 0):
                     self._read(sense)
                     # Each reading blocks for some ms: the lamp comes first.
                     await asyncio.sleep(0)
                     left_ms = ticks_diff(sense.due_ms, ticks_ms())
-                wait_ms = min(wait_ms, left_ms)
-            await sleep_ms(max(wait_ms, _WAIT_MIN_MS))
+                if sense.period_ms < TURN_MS or sense.is_urgent():
+                    wait_ms = min(wait_ms, left_ms)
+            wait_ms = max(wait_ms, _WAIT_MIN_MS)
+            if self._wakeup is None:
+                await sleep_ms(wait_ms)
+            else:
+                await self._wakeup.wait_ms(wait_ms)
 
     def _read(self, sense):
         tick = ticks_ms()
-        period_ms = sense.period_ms
-        if sense.kind == PRESENCE and getattr(sense.driver, "is_masked", False):
-            period_ms = _STORM_MS
-        sense.due_ms = ticks_add(tick, period_ms)
+        sense.due_ms = ticks_add(tick, _ASKED_MS if sense.is_urgent() else sense.period_ms)
         try:
             self._take(sense, tick)
+            if sense.failures >= sense.failures_max:
+                self._log("answers again: " + sense.name)
+                self._fault(sense, tick, False)
             sense.failures = 0
-        except DriverError:
+        except DriverError as error:
             self.failures += 1
             sense.failures += 1
-            if sense.failures == _FAILURES_MAX:
+            if sense.failures == sense.failures_max:
+                self._log("lost: %s: %s" % (sense.name, error.what))
                 self._lose(sense)
+            if sense.failures >= sense.failures_max:
+                # Each time: a switch of plan begins with a controller that knows of no fault.
+                self._fault(sense, tick, True)
 
     def _take(self, sense, tick):
         kind = sense.kind
@@ -123,6 +160,9 @@ class Senses:
         else:
             driver.read()
             self.tilt_dd = driver.tilt_dd
+            self._fault(sense, tick, driver.tilt_dd > _LEAN_DD)
+        if sense.period_ms == _UART_MS and not driver.is_alive(tick):
+            raise NoAnswer(sense.name, "says nothing")
 
     def _tell(self, sense, tick, value, share, least):
         """Pass a reading on where it differs by 1/``share`` of the last and by ``least``, or after a quarter."""
@@ -131,12 +171,26 @@ class Senses:
             if change < 0:
                 change = -change
             step = max(sense.last // share if share else 0, least)
-            if change < step and ticks_diff(tick, sense.told_ms) < _REPEAT_MS:
+            age_ms = ticks_diff(tick, sense.told_ms)
+            if change < step and age_ms < _REPEAT_MS and not self._is_ageing(sense, value, age_ms):
                 return
         sense.is_told = True
         sense.told_ms = tick
         sense.last = value
         self._pass(sense, value)
+
+    def _is_ageing(self, sense, value, age_ms):
+        """Tell whether control would have forgotten a meter's steady power before the next reading."""
+        if sense.kind != METER or age_ms + sense.period_ms <= _METER_AGE_MS:
+            return False
+        return value > _METER_IDLE_MW or any([lamp.controller.level_permille for lamp in sense.lamps])
+
+    def _fault(self, sense, tick, is_true):
+        """Raise or clear what a device itself says: no decision depends on it, so that no journal needs it."""
+        code = {PRESENCE: SENSOR_SILENT, LUX: PHOTOCELL_FAILURE, TILT: DEVICE_MALFUNCTION}.get(sense.kind)
+        if code is not None and (sense.kind != TILT or sense.failures < sense.failures_max):
+            for lamp in sense.lamps:
+                lamp.controller.monitor.faults.condition(tick, code, is_true)
 
     def _pass(self, sense, value):
         driver = sense.driver
@@ -163,4 +217,5 @@ class Senses:
                 lamp.intake.temperature(UNKNOWN_DC)
             elif sense.kind == METER:
                 self.power_mw = UNKNOWN
+                lamp.intake.sample(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN)
             lamp.kick()

@@ -18,8 +18,8 @@ from firmware.drivers.espnow_radio import EspNowRadio
 from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
-from firmware.links.timing import sleep_ms, ticks_ms
-from firmware.links.tls_context import make_tls_context
+from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
+from firmware.links.tls_context import node_context
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
 from firmware.system.sntp import SntpClient
@@ -32,10 +32,10 @@ WAVE_SILENCE_MS = const(20000)
 LINK_SILENCE_MS = const(3600000)
 # How long an association may take before it is begun anew, and the longest pause before that.
 _WIFI_MS = const(30000)
-_WIFI_LOOK_MS = const(5000)
 _WIFI_PAUSE_MAX_MS = const(300000)
 _AGAIN_MS = const(300000)
-_WAVE_MS = const(5000)
+# Without interrupts the radio is asked often enough for a walker.
+_WAVE_LOOK_MS = const(50)
 _SNTP_WAIT_S = const(30)
 _RECEIVE_MAX = const(1536)
 _SEND_MAX = const(1536)
@@ -91,7 +91,7 @@ class WiFi:
             beat()
             if self._name is None or self.station.isconnected():
                 pause_ms = 1000
-                await sleep_ms(_WIFI_LOOK_MS)
+                await sleep_ms(turn_ms(ticks_ms()))
                 continue
             self.losses += 1
             self._begin()
@@ -102,9 +102,9 @@ class WiFi:
             if not self.station.isconnected():
                 # In pieces: a pause as long as the supervisor's patience had the node reset every 18 min without an
                 # access point.
-                for _ in range(-(-pause_ms // _WIFI_LOOK_MS)):
+                for _ in range(-(-pause_ms // TURN_MS)):
                     beat()
-                    await sleep_ms(min(pause_ms, _WIFI_LOOK_MS))
+                    await sleep_ms(min(pause_ms, turn_ms(ticks_ms())))
                 pause_ms = min(2 * pause_ms, _WIFI_PAUSE_MAX_MS)
 
     def _begin(self):
@@ -124,7 +124,8 @@ class Uplink:
     says why there is no link, and it is tried again every 5 min.
     """
 
-    def __init__(self, config, store, box, on_message, wifi):
+    def __init__(self, config, store, box, on_message, wifi, secret):
+        self._secret = secret
         self._mqtt = config["mqtt"]
         self._topics = Topics(config["site"], config["node"], [group[0] for group in config["groups"]])
         self._store = store
@@ -153,14 +154,11 @@ class Uplink:
 
     def _build(self):
         mqtt = self._mqtt
-        context = None
-        if mqtt.get("tls", True):
-            store = self._store
-            context = make_tls_context(store.read("ca"), store.read("cert"), store.read("key"))
+        context, port = node_context(mqtt, self._topics.node_id, self._secret, self._store)
         backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))
         return MqttLink(
             mqtt["host"],
-            mqtt.get("port", 8883),
+            port,
             self._topics,
             backoff,
             self._box,
@@ -230,9 +228,9 @@ class WaveTask:
         radio = espnow.ESPNow()
         self.wave = Wave(secrets.wave, own_id, [pair[0] for pair in neighbours], EspNowRadio(radio), store, StoreError)
         self._message = Message()
-        # A frame wakes the task; without interrupts it is asked often enough for a walker.
-        self._wait_ms = _WAVE_MS if hasattr(radio, "irq") else 50
-        if hasattr(radio, "irq"):
+        # A frame wakes the task.
+        self._has_irq = hasattr(radio, "irq")
+        if self._has_irq:
             radio.irq(self._on_frame)
         lamp.intake.on_wave = self._send
 
@@ -254,4 +252,4 @@ class WaveTask:
                 intake.message(message.sender, message.origin, message.sequence, message.hops, message.travelled)
                 self._lamp.kick()
             self.wave.poll(ticks_ms())
-            await self._wakeup.wait_ms(self._wait_ms)
+            await self._wakeup.wait_ms(turn_ms(ticks_ms()) if self._has_irq else _WAVE_LOOK_MS)

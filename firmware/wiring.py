@@ -218,16 +218,27 @@ def _other_sensor(wiring, name, device, options):
         return TEMPERATURE, Ds18b20(onewire.OneWire(machine.Pin(device["pin"])), **options)
     if name == "bl0937":
         from firmware.drivers.bl0937 import Bl0937
-        from firmware.drivers.pulse_pin import PulsePin
 
         pins = device["pins"]
-        cf1 = PulsePin(wiring.pin(pins[1]), ticks_ms) if len(pins) > 1 else None
-        sel = machine.Pin(pins[2], machine.Pin.OUT) if len(pins) > 1 else None
-        return METER, Bl0937(PulsePin(wiring.pin(pins[0]), ticks_ms), cf1, sel, ticks_ms, **options)
+        if hasattr(machine, "Counter"):
+            cf = machine.Counter(0, machine.Pin(pins[0], machine.Pin.IN))
+            cf1 = machine.Counter(1, machine.Pin(pins[1], machine.Pin.IN)) if len(pins) > 1 else None
+        else:
+            # Before MicroPython 1.26. CF1 has 1,500 pulses a second: too many for interrupts, so power only.
+            from firmware.drivers.pulse_pin import PulsePin
+
+            cf = PulsePin(wiring.pin(pins[0]), ticks_ms)
+            cf1 = None
+        sel = machine.Pin(pins[2], machine.Pin.OUT) if cf1 is not None else None
+        return METER, Bl0937(cf, cf1, sel, ticks_ms, **options)
     if name == "ade7953":
         from firmware.drivers.ade7953 import Ade7953
 
         return METER, Ade7953(wiring.bus(device["bus"]), **options)
+    if name == "dali_meter":
+        from firmware.drivers.dali_memory import D4iMeter
+
+        return METER, D4iMeter(wiring.bus(device["bus"]), **options)
     if name == "nmea_gnss":
         from firmware.drivers.nmea_gnss import NmeaGnss
 

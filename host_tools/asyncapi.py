@@ -25,12 +25,12 @@ FILE = "docs/asyncapi.yaml"
 CONTENT_TYPE = f"application/vnd.reverbere.payload; version={VERSION}"
 NODE = f"{mosquitto_config.PREFIX}/{{site}}/{{node}}"
 
-# Which reports travel on which topic. `configuration` answers a command, so it goes where answers go.
+# Which reports travel on which topic. `configuration` and `log` answer a command, so they go where answers go.
 REPORTS_ON = {
     "status": ("status",),
     "energy": ("energy",),
-    "event": ("fault", "boot", "clock_step", "plan", "derogation", "refusals"),
-    "ack": ("ack", "configuration"),
+    "event": ("fault", "boot", "clock_step", "plan", "derogation", "refusals", "gear"),
+    "ack": ("ack", "configuration", "log"),
     "why": ("why",),
 }
 # Which verbs are expected on which topic. The node judges a command by its verb and its MAC, not by its topic; large
@@ -44,7 +44,7 @@ TOPICS = {
     "status": "Routine report, by period and by exception. QoS 0, not retained: the next one says it again.",
     "energy": "Energy and use of whole quarters of an hour. QoS 1, not retained.",
     "event": "What happened: faults, starts, clock steps, plans, derogations, refused commands. QoS 1, not retained.",
-    "ack": "What became of a command, and configurations that were asked for. QoS 1, not retained.",
+    "ack": "What became of a command; configurations and logs that were asked for. QoS 1, not retained.",
     "why": "The one answer to why the lamp is lit. QoS 0, not retained.",
     "state": "1 while the node is connected; the broker says 0 for it when it is not (last will). QoS 1, retained.",
     "cmd": "Commands to one node, signed for it. QoS 1, never retained.",

@@ -2,7 +2,7 @@
 
 import typer
 
-from .verbs import command, demo, keys, node, plan, sim
+from .verbs import command, demo, keys, node, plan, sim, talk  # noqa: F401  (talk adds to node and plan)
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(plan.app, name="plan")

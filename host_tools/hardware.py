@@ -140,8 +140,15 @@ class Mqtt(Strict):
     port: Annotated[int, _number(1, 65_535, "a port")] = 8883
     server_name: Host | None = None
     tls: Truth = True
+    psk_port: Annotated[int, _number(1, 65_535, "a port")] | None = None
     window: Annotated[int, _time(0, 3600, "the spread of first connections", "60 s")] = 60
     keepalive: Annotated[int, _time(30, 3600, "a keep-alive", "300 s")] = 300
+
+    @model_validator(mode="after")
+    def _has_two_ports(self) -> Mqtt:
+        if self.psk_port is not None and (self.psk_port == self.port or not self.tls):
+            raise ValueError("psk_port is a second port for TLS with keys: give another than port, and leave tls on")
+        return self
 
 
 class Wifi(Strict):
@@ -189,8 +196,15 @@ class HardwareFile(Strict):
         return self.wifi is not None or self.wave is not None
 
 
-def read_hardware(path: Path) -> HardwareFile:
-    """Return a hardware file. Raises `SiteError` with every problem of its shape."""
+# In the place of a part that is wrong, so that the rest is judged as if it were right.
+_STAND_INS: dict[str, Any] = {"wifi": {"ssid": "any"}, "wave": {"channel": "1"}}
+
+
+def read_hardware(path: Path) -> tuple[HardwareFile, list[Problem]]:
+    """Return a hardware file without its parts that are wrong, and every problem of its shape.
+
+    Raises `SiteError` where too little is left to go on with.
+    """
     try:
         raw = read_yaml(path)
     except OSError as error:
@@ -198,6 +212,30 @@ def read_hardware(path: Path) -> HardwareFile:
     except TextError as error:
         raise SiteError(path, [Problem("", str(error))]) from error
     try:
-        return HardwareFile.model_validate(raw)
+        return HardwareFile.model_validate(raw), []
     except ValidationError as error:
-        raise SiteError(path, problems_of(error)) from error
+        problems = problems_of(error)
+        try:
+            return HardwareFile.model_validate(_without(raw, [entry["loc"] for entry in error.errors()])), problems
+        except ValidationError:
+            raise SiteError(path, problems) from error
+
+
+def _without(raw: Any, places: list[tuple[int | str, ...]]) -> Any:
+    """Return the file's tree without the parts in which these places lie, and without the nodes of such kinds."""
+    if not isinstance(raw, dict):
+        return raw
+    parts = {place[:2] if place[:1] in (("kinds",), ("nodes",)) else place[:1] for place in places}
+    left = {}
+    for name, part in raw.items():
+        if (name,) in parts:
+            if name in _STAND_INS:
+                left[name] = _STAND_INS[name]
+        elif name in ("kinds", "nodes") and isinstance(part, dict):
+            kept = {key: value for key, value in part.items() if (name, key) not in parts}
+            if name == "nodes":
+                kept = {key: value for key, value in kept.items() if ("kinds", value.get("kind")) not in parts}
+            left[name] = kept
+        else:
+            left[name] = part
+    return left

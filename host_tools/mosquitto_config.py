@@ -43,8 +43,11 @@ def acl(site: str, operators: Iterable[str] = ()) -> str:
     return "\n".join(lines) + "\n"
 
 
-def config(folder: Path, port: int = 8883, has_revocations: bool = False) -> str:
-    """Return mosquitto.conf for a folder that holds ca.crt, broker.crt, broker.key, acl (and revoked.crl)."""
+def config(folder: Path, port: int = 8883, has_revocations: bool = False, psk_port: int | None = None) -> str:
+    """Return mosquitto.conf for a folder that holds ca.crt, broker.crt, broker.key, acl (and revoked.crl, psk).
+
+    ``psk_port``: a second listener, for nodes that prove themselves by a key of their own (MicroPython 1.29).
+    """
     lines = [
         f"listener {port}",
         f"cafile {folder}/ca.crt",
@@ -69,4 +72,13 @@ def config(folder: Path, port: int = 8883, has_revocations: bool = False) -> str
         "autosave_interval 60",
         f"persistent_client_expiration {SESSION_LIFE}",
     ]
+    if psk_port is not None:
+        lines += [
+            f"listener {psk_port}",
+            "psk_hint reverbere",
+            f"psk_file {folder}/psk",
+            "tls_version tlsv1.2",
+            "use_identity_as_username true",
+            "use_username_as_clientid true",
+        ]
     return "\n".join(lines) + "\n"

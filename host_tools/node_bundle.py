@@ -1,7 +1,7 @@
 """Everything that goes onto one node, as files: the firmware compiled, its launcher, and what is the node's own.
 
 ================================ ======================================================================================
-``lib/firmware/….mpy``           the application: all but the drivers that this node has no device for; see below
+``lib/firmware/….mpy``           the application, as `mpy.shipped` makes it for the drivers of this node; see below
 ``data/store/NAME.0``            the first generation of: ``config``, ``plan0`` … ``plan3``, ``secrets``, ``ca``,
                                  ``cert``, ``key`` (DER), written by the node's own `firmware.system.store`
 ``main.py``                      the launcher, as source: it is never replaced
@@ -10,6 +10,8 @@
 
 The application is better off in the chip's ROM file system, from where its code runs in place: loaded from ``lib`` into
 RAM it leaves no room on a board without external RAM. So a written bundle has it in a folder of its own.
+
+``map.json`` stays on the desk: with it `reverbere node traceback` reads what a node says of a failure.
 
 ``secrets`` is JSON, every secret in hexadecimal: ``{"format": 1, "node", "service", "wave", "site", "groups": [[id,
 secret], …], "wifi"}``; ``site`` is the public key of plans, ``wave`` and ``wifi`` are there where the node uses them.
@@ -35,6 +37,7 @@ from .catalogue import Description
 from .catalogue import load as load_catalogue
 from .mpy.constants import Source
 from .mpy.modules import ROOT, compiled, sources
+from .mpy.shipped import shipped
 from .node_config import Fleet
 from .node_launch import launch_file
 from .site_keys import SiteKeys, refuse_git
@@ -43,6 +46,7 @@ LAUNCHER = "firmware/main.py"
 MANIFEST = "bundle.json"
 FILES = "files"
 ROM = "rom"
+MAP = "map.json"
 FORMAT = 1
 _DRIVERS = "firmware/drivers/"
 # Runs on the host only.
@@ -56,11 +60,12 @@ class BundleError(Exception):
 @dataclass(frozen=True)
 class Bundle:
     """One node's files. ``firmware``: by their path in ROM or under /lib; ``own``: by their path on the node, in the
-    order in which they are to be copied. The latter hold secrets."""
+    order in which they are to be copied. The latter hold secrets. ``line_map``: for tracebacks, as JSON."""
 
     node: str
     firmware: dict[str, bytes] = field(repr=False)
     own: dict[str, bytes] = field(repr=False)
+    line_map: bytes = field(repr=False)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -70,7 +75,7 @@ class Bundle:
     def written(self) -> dict[str, bytes]:
         """Return all files by their path in a bundle's folder."""
         rom = {f"{ROM}/{path}": data for path, data in self.firmware.items()}
-        return {**rom, **{f"{FILES}/{path}": data for path, data in self.own.items()}}
+        return {**rom, **{f"{FILES}/{path}": data for path, data in self.own.items()}, MAP: self.line_map}
 
     def manifest(self) -> dict[str, object]:
         """Return what may be known of it: sizes and hashes, no secret."""
@@ -93,13 +98,14 @@ def make_bundle(fleet: Fleet, node: str, keys: SiteKeys, build_day: int, *, is_d
     if keys.site != fleet.site.name:
         raise BundleError(f"the keys are those of {keys.site}, the site is {fleet.site.name}: take the site's own")
     tree = fleet.tree(node, build_day)
-    firmware = {f"{path.removesuffix('.py')}.mpy": _modules()[path] for path in modules_for(fleet, node)}
+    modules_for(fleet, node)
+    firmware, line_map = _firmware(tuple(sorted(fleet.drivers(node))))
     stored = _stored(store_files(fleet, node, keys, build_day))
     own = {f"data/store/{name}.0": data for name, data in stored.items()}
     own["main.py"] = (ROOT / LAUNCHER).read_bytes()
     service_pin = fleet.hardware.kinds[fleet.node(node).kind].service_pin
     own["boot.lamp"] = launch_file(tree, service_pin, is_delivered)
-    return Bundle(node, firmware, own)
+    return Bundle(node, firmware, own, line_map)
 
 
 def store_files(fleet: Fleet, node: str, keys: SiteKeys, build_day: int) -> dict[str, bytes]:
@@ -222,9 +228,11 @@ def write_bundle(bundle: Bundle, out: Path) -> None:
 
 
 @cache
-def _modules() -> dict[str, bytes]:
-    """Compile the whole firmware, once: constants may come from a driver that a node does not get."""
-    return compiled(sources())
+def _firmware(drivers: tuple[str, ...]) -> tuple[dict[str, bytes], bytes]:
+    """Return the application with these drivers, compiled, and its map: once for all nodes that are alike."""
+    made = shipped(sources(), drivers)
+    code = compiled({path: source for path, source in made.files.items() if path != LAUNCHER})
+    return {path.removesuffix(".py") + ".mpy": data for path, data in code.items()}, made.line_map.to_json().encode()
 
 
 def _stored(contents: Mapping[str, bytes]) -> dict[str, bytes]:

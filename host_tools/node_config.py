@@ -113,6 +113,8 @@ class Fleet:
                 "window_s": mqtt.window,
                 "keepalive_s": mqtt.keepalive,
             }
+            if mqtt.psk_port is not None:
+                tree["mqtt"]["psk_port"] = mqtt.psk_port
         if hardware.wifi is not None:
             tree["wifi"] = {"ssid": hardware.wifi.ssid}
         if hardware.wave is not None:
@@ -140,9 +142,8 @@ class Fleet:
 
 def load_fleet(site: Site, path: Path, catalogue: dict[str, Description] | None = None) -> Fleet:
     """Read a hardware file beside its site. Raises `SiteError` with every problem found."""
-    hardware = read_hardware(path)
+    hardware, problems = read_hardware(path)
     catalogue = load_catalogue() if catalogue is None else catalogue
-    problems: list[Problem] = []
     warnings: list[Problem] = []
     kinds = {}
     for name, kind in hardware.kinds.items():

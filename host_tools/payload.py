@@ -286,7 +286,7 @@ def markdown() -> str:
         "",
         "## Reports",
         "",
-        f"With LoRaWAN's slowest data rates {_TRANSPORT_BYTES} bytes fit; only `configuration` can be longer.",
+        f"With LoRaWAN's slowest data rates {_TRANSPORT_BYTES} bytes fit; `configuration` and `log` can be longer.",
         "",
         "| message | type | bytes |",
         "|---|---|---|",

@@ -23,6 +23,7 @@ from .payload_words import (
     CLOCK_VERDICTS,
     FAULTS,
     LIMITS,
+    LOGS,
     PRESENCE,
     QUALITIES,
     REASONS,
@@ -308,6 +309,32 @@ REPORTS = (
         ),
         "Security log: refused commands since the start, each count stays at 65535.",
     ),
+    Message(
+        "log",
+        13,
+        (
+            Field("log", 1, 0, 1, "which of them", words=LOGS),
+            Field("offset", 14, 0, PLAN_MAX_BYTES, "place of the chunk"),
+            Field("length", 14, 0, PLAN_MAX_BYTES, "length of the whole"),
+            _bytes("chunk", 0, 1024, "the bytes there (firmware/system/bootlog.py says what they are)"),
+        ),
+        "A part of the log of starts or of errors, answer to log_read.",
+    ),
+    Message(
+        "gear",
+        14,
+        (
+            _lamp(),
+            Field("gear_h", 20, 0, (1 << 20) - 2, "operating hours of the gear", unknown=True),
+            Field("gear_starts", 24, 0, (1 << 24) - 2, "its starts", unknown=True),
+            Field("light_h", 20, 0, (1 << 20) - 2, "hours of the light source", unknown=True),
+            Field("light_starts", 24, 0, (1 << 24) - 2, "its starts", unknown=True),
+            _total("gear_wh", "energy of the gear by its own meter"),
+            _bytes("gtin", 6, 6, "bank 1: GTIN of the luminaire, ff… where it has none"),
+            _bytes("identification", 8, 8, "bank 1: its number, ff… where it has none"),
+        ),
+        "What a D4i gear says of itself, once a day and after a start: another identity is another gear.",
+    ),
 )
 
 # What stands before the verb of every command, after the header byte: 12 bytes. The MAC of 8 bytes comes last.
@@ -418,6 +445,17 @@ COMMANDS = (
         13,
         (_lamp(), Field("fault", 5, 0, faults.CODES - 1, "a latched fault whose cause is gone", words=FAULTS)),
         "Clears it (firmware/control/faults.py).",
+        True,
+    ),
+    Message(
+        "log_read",
+        14,
+        (
+            Field("log", 1, 0, 1, "which of them", words=LOGS),
+            Field("offset", 14, 0, PLAN_MAX_BYTES, "from where"),
+            Field("most_bytes", 11, 1, 1024, "how much of it"),
+        ),
+        "Answered by `log`: why the node started, each time, and what went wrong.",
         True,
     ),
 )

@@ -72,6 +72,7 @@ VERBS = dict(
             "reset",
             "clock",
             "acknowledge",
+            "log_read",
         )
     )
 )
@@ -79,3 +80,4 @@ SCOPES = {0: "node", 1: "group"}
 SWITCHES = {0: "switched", 1: "refused", 2: "rolled_back"}
 RESETS = {0: "restart", 1: "service_mode"}
 CHANGES = {0: "ended", 1: "in_force"}
+LOGS = {0: "boots", 1: "errors"}

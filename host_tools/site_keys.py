@@ -13,7 +13,8 @@
 ``counters.json``        the last number used for each key of commands
 ======================== ==============================================================================================
 
-Secrets are random (the operating system's), made once, never derived from anything, never printed. A copy of the folder
+Secrets are random (the operating system's), made once, never printed; only the key by which a node and the broker may
+know each other is derived, from the node's, since the broker may not know that one. A copy of the folder
 is the site: keep two, off the broker. A folder inside a git repository is refused.
 """
 
@@ -32,6 +33,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from firmware.links.codec import PURPOSE_PSK
 
 from .certificates import NODE_ID, Authority, Credential
 from .command_sender import Counters
@@ -124,7 +129,22 @@ class SiteKeys:
 
     def node_secret(self, name: str) -> bytes:
         """Return the secret of a node's commands, which a bundle has made. Raises `KeysError` where none was."""
-        path = self.folder / "nodes" / f"{_checked(name)}.node.key"
+        return self._node_key(name, "node")
+
+    def service_secret(self, name: str) -> bytes:
+        """Return the secret of a node's service mode, which a bundle has made. Raises `KeysError` where none was."""
+        return self._node_key(name, "service")
+
+    def psk(self, name: str) -> bytes:
+        """Return the key by which a node and the broker may know each other instead of by certificates."""
+        return HKDFExpand(SHA256(), 32, PURPOSE_PSK + b"\0").derive(self.node_secret(name))
+
+    def nodes(self) -> list[str]:
+        """Return the names of all nodes that have keys."""
+        return sorted(path.name.removesuffix(".node.key") for path in (self.folder / "nodes").glob("*.node.key"))
+
+    def _node_key(self, name: str, what: str) -> bytes:
+        path = self.folder / "nodes" / f"{_checked(name)}.{what}.key"
         if not path.exists():
             raise KeysError(f"{name}: has no keys yet: make its bundle by `reverbere node bundle`")
         return self._secret(path)

@@ -1,4 +1,8 @@
-"""The host's side of a site's MQTT: a command and its answers, and every report as its JSON twin."""
+"""The host's side of a site's MQTT: a command and its answers, and every report as its JSON twin.
+
+`send` is for one command, to a node or a group; a `Talk` is for many to one node: what does not fit a message goes in
+pieces, each acknowledged before the next leaves, so that a node is never asked faster than its gate looks.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,10 @@ CONNECT_S = 10
 # A node that is connected answers within seconds; one on its way back has lost its chance by the command's expiry.
 ANSWER_S = 15.0
 _STATES = {b"0": False, b"1": True}
+# Where commands go that are no plain ones, by what their name begins with.
+_TOPICS = {"plan": "plan", "configuration": "cfg"}
+# After so long the same command is sent again.
+_AGAIN_S = 3.0
 
 
 class LinkError(Exception):
@@ -76,7 +84,7 @@ async def send(
     A node that has seen higher numbers says so, once: the command is then made again above them. Raises `LinkError`,
     `SenderError` and `PayloadError`; without an answer of some node nothing is raised, it is ``silent``.
     """
-    topic = f"{PREFIX}/{site}/group/{group}/cmd" if group is not None else f"{PREFIX}/{site}/{nodes[0]}/cmd"
+    topic = f"{PREFIX}/{site}/group/{group}/cmd" if group is not None else topic_of(site, nodes[0], verb)
     async with _connected(broker) as client:
         # Before the command: an answer may come at once.
         for node in nodes:
@@ -88,6 +96,79 @@ async def send(
             if not any(ack["verdict"] == "replayed" for ack in answers.acks.values()):
                 break
     return answers
+
+
+def topic_of(site: str, node: str, verb: str) -> str:
+    """Return where a command to a node is published (docs/mqtt.md)."""
+    return f"{PREFIX}/{site}/{node}/{_TOPICS.get(verb.partition('_')[0], 'cmd')}"
+
+
+class Talk:
+    """Many commands to one node over one connection; made by `talk`."""
+
+    def __init__(self, client: aiomqtt.Client, site: str, node: str, sender: CommandSender, wait_s: float) -> None:
+        self._client = client
+        self._site = site
+        self._node = node
+        self._sender = sender
+        self._wait_s = wait_s
+
+    async def ask(self, verb: str, fields: Mapping[str, Any], report: str = "") -> Told:
+        """Send a command until it is answered; with ``report``, until that message has come too.
+
+        The same bytes go again to a node that says nothing (it looks at two commands a second, and drops the others):
+        what it has done already it does not do twice, and answers alike. Raises `LinkError` for a silent node.
+        """
+        for _ in range(2):
+            command = self._sender.make(verb, fields)
+            told = await self._told(command, verb, report)
+            if told.ack["verdict"] not in ("replayed", "store_failed"):
+                break
+            if told.ack["verdict"] == "store_failed":
+                # In its first seconds a node writes nothing.
+                await asyncio.sleep(_AGAIN_S)
+        return told
+
+    async def _told(self, command: bytes, verb: str, report: str) -> Told:
+        envelope = command_to_json(command)["envelope"]
+        ack: dict[str, Any] | None = None
+        found: dict[str, Any] | None = None
+        for _ in range(max(1, round(self._wait_s / _AGAIN_S))):
+            await self._client.publish(topic_of(self._site, self._node, verb), command, 1)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S):
+                    async for message in self._client.messages:
+                        try:
+                            twin = to_json(_bytes(message))
+                        except CodecError:
+                            continue
+                        if twin["message"] == report:
+                            found = twin
+                        elif twin["message"] == "ack" and all(twin[key] == envelope[key] for key in _SAME):
+                            ack = self._sender.take_ack(_bytes(message))
+                        if ack and (found or not report or ack["verdict"] not in GOOD):
+                            return Told(ack, found)
+        if ack is not None:
+            return Told(ack, found)
+        raise LinkError(f"{self._node} has not answered within {self._wait_s:g} s: it may be cut off")
+
+
+@dataclass
+class Told:
+    """What a node says to a command: its ack, and the report that was asked for (None: it has not come)."""
+
+    ack: dict[str, Any]
+    report: dict[str, Any] | None
+
+
+@contextlib.asynccontextmanager
+async def talk(
+    broker: Broker, site: str, node: str, sender: CommandSender, wait_s: float = ANSWER_S
+) -> AsyncIterator[Talk]:
+    """Connect, and talk to a node. Raises `LinkError`."""
+    async with _connected(broker) as client:
+        await client.subscribe([(f"{PREFIX}/{site}/{node}/{name}", 1) for name in ("ack", "why")])
+        yield Talk(client, site, node, sender, wait_s)
 
 
 async def _answers(

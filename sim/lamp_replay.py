@@ -76,7 +76,7 @@ def build_controller(record):
     )
     # What only some lamps have: neighbours, limits, a meter; under the names of `Config`.
     for name, value in record.get("config", {}).items():
-        setattr(config, name, value)
+        setattr(config, name, value)  # names: Config
     return Controller(config, Plan(bytes.fromhex(record["plan"])))
 
 

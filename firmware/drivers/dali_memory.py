@@ -10,10 +10,11 @@ the bytes are read twice and must agree.
 """
 
 from ..control.compat import const
-from .contract import UNKNOWN, BadAnswer, NoAnswer
+from .contract import UNKNOWN, BadAnswer, DriverError, NoAnswer
 from .dali_frames import CORRUPT, NOTHING
 from .dali_procedures import (
     ANSWER,
+    BROADCAST,
     DTR0,
     DTR1,
     ENABLE_WRITE_MEMORY,
@@ -83,6 +84,10 @@ LIGHT_SOURCE = (
     ("light_is_open", 0x1A, 1, NUMBER, 1, 1),
     ("light_temperature_dc", 0x20, 1, TEMPERATURE, 10, 253),
 )
+_ONCE_A_DAY = ((BANK_LUMINAIRE, LUMINAIRE[:2]), (BANK_LIGHT_SOURCE, LIGHT_SOURCE))
+# Between two readings: control takes a meter that says nothing for 30 s for a missing one.
+_PAUSE_MS = const(15000)
+_ROUNDS_A_DAY = const(4800)
 # Temperatures can be -10 (tenths), so "not available" is what control.derating takes for it.
 UNKNOWN_DC = const(-32768)
 
@@ -187,26 +192,67 @@ def read_values(address, bank, values):
 
 
 class D4iMeter:
-    """See `contract`, meter; but ``read()`` is a coroutine: the bus is shared with the lamp's levels, which go first.
+    """See `contract`, meter. `run` is a task that reads the gear every 15 s, and ``read()`` gives what it found: the
+    bus is shared with the lamp's levels, which go first, so a bank takes 1 to 1.5 s and nobody waits for it.
 
-    Attributes: ``energy_wh``, ``power_mw`` (bank 202), and with ``has_diagnostics`` all of `GEAR`. `UNKNOWN` until read
-    and where the gear does not give them (``temperature_dc``: `UNKNOWN_DC`). ``operating_s`` stops at 2^30 - 1.
+    Attributes: ``energy_wh``, ``power_mw`` (bank 202), with ``has_diagnostics`` all of `GEAR`; and, read once a day,
+    ``gtin`` and ``identification`` (bank 1) and all of `LIGHT_SOURCE`. `UNKNOWN` until read and where the gear does not
+    give them (temperatures: `UNKNOWN_DC`). Seconds stop at 2^30 - 1. ``listener(meter)`` is called once a day, when all
+    have been read.
     """
 
-    def __init__(self, master, address, has_diagnostics=True):
+    # No bank has it.
+    current_ma = UNKNOWN
+
+    def __init__(self, master, address=BROADCAST, has_diagnostics=True):
         self._master = master
         self._address = address
         self._tables = ((BANK_ENERGY, ENERGY), (BANK_GEAR, GEAR)) if has_diagnostics else ((BANK_ENERGY, ENERGY),)
-        for _, values in self._tables:
+        self._error = None
+        self.listener = None
+        self.has_diagnostics = has_diagnostics
+        for _, values in ((BANK_ENERGY, ENERGY), (BANK_GEAR, GEAR)) + _ONCE_A_DAY:
             for value in values:
-                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)
+                setattr(self, value[0], UNKNOWN_DC if value[3] == TEMPERATURE else UNKNOWN)  # names: D4iMeter
 
-    async def read(self):
-        """Read all banks: about 1 s each on a quiet bus, 5 s at most. Raises `NoAnswer` or `BadAnswer`."""
+    def read(self):
+        """Return power_mw as the gear gave it last. Raises as `fetch` did, while that fails."""
+        if self._error is not None:
+            raise self._error
+        return self.power_mw
+
+    async def run(self):
+        """Read the gear for ever. Never returns, never raises but for cancellation."""
+        rounds = 0
+        while True:
+            try:
+                if not rounds:
+                    await self._identify()
+                await self.fetch()
+                self._error = None
+                if not rounds and self.listener is not None:
+                    self.listener(self)
+                rounds = (rounds + 1) % _ROUNDS_A_DAY
+            except DriverError as error:
+                self._error = error
+            await self._master.clock.sleep_ms(_PAUSE_MS)
+
+    async def fetch(self):
+        """Read all that moves: about 1 s a bank on a quiet bus, 5 s at most. Raises `NoAnswer` or `BadAnswer`."""
         for bank, values in self._tables:
-            found = await self._master.run(read_values(self._address, bank, values))
-            for i in range(len(values)):
-                value = found[i]
-                if values[i][0] == "operating_s" and value > _SMALL_MAX:
-                    value = _SMALL_MAX
-                setattr(self, values[i][0], value)
+            await self._take(bank, values)
+
+    async def _identify(self):
+        for bank, values in _ONCE_A_DAY:
+            try:
+                await self._take(bank, values)
+            except NoAnswer:
+                continue  # Older gear has no such bank; dead gear is found by `fetch`.
+
+    async def _take(self, bank, values):
+        found = await self._master.run(read_values(self._address, bank, values))
+        for i in range(len(values)):
+            value = found[i]
+            if values[i][0][-2:] == "_s" and value > _SMALL_MAX:
+                value = _SMALL_MAX
+            setattr(self, values[i][0], value)  # names: D4iMeter

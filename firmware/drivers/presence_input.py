@@ -24,8 +24,9 @@ class PresenceInput:
     (then `poll` or the end of the pulse tells; 0 tells at once). ``stretch_ms`` (0 … 10000): somebody stays at least
     that long, so that a short pulse outlives its reader's period. ``storm_per_s`` (4 … 1000): with more edges in a
     second the interrupt is masked for one second, ``storms`` goes up, and the value stays as it is; then the pin is
-    read again. While masked and afterwards `poll` must be called, every 100 ms or so; a lost wake-up of the
-    interrupt's queue (8 deep on ESP32) is mended there too.
+    read again. While ``is_masked`` or ``is_waiting`` (a debounce, a stretch) `poll` must be called, every 100 ms or so;
+    ``attention``, where it was set to a callable that allocates nothing, is called when that begins. Else every few
+    seconds will do: a lost wake-up of the interrupt's queue (8 deep on ESP32) is mended there.
 
     A stuck pin is not seen here: control takes away the vote of a sensor that never changes.
     """
@@ -46,6 +47,8 @@ class PresenceInput:
         self.edges = 0
         self.storms = 0
         self.is_masked = False
+        self.is_waiting = False
+        self.attention = None
         self._pin = pin
         self._notify = notify
         self._active = 1 if is_active_high else 0
@@ -71,7 +74,7 @@ class PresenceInput:
         return 1 if self._pin.value() == self._active else 0
 
     def poll(self):
-        """Bring debounce, stretch and storm up to now. Call it every 100 ms or so; it never blocks and never raises."""
+        """Bring debounce, stretch and storm up to now. It never blocks and never raises."""
         now_ms = self._ticks_ms()
         if self.is_masked:
             if ((now_ms - self._window_ms) & _RING) < _MASK_MS:
@@ -95,8 +98,12 @@ class PresenceInput:
                 self.storms += 1
                 self._window_ms = now_ms
                 pin.irq(handler=None)
+                if self.attention is not None:
+                    self.attention()
             return
         self._look(now_ms)
+        if self.is_waiting and self.attention is not None:
+            self.attention()
 
     def _look(self, now_ms):
         raw = 1 if self._pin.value() == self._active else 0
@@ -106,11 +113,12 @@ class PresenceInput:
                 self._tell(1, now_ms)
             self._raw = raw
             self._raw_ms = now_ms
-        if raw == self._told or ((now_ms - self._raw_ms) & _RING) < self._debounce_ms:
-            return
-        if raw == 0 and ((now_ms - self._told_ms) & _RING) < self._stretch_ms:
-            return
-        self._tell(raw, now_ms)
+        self.is_waiting = raw != self._told and (
+            ((now_ms - self._raw_ms) & _RING) < self._debounce_ms
+            or (raw == 0 and ((now_ms - self._told_ms) & _RING) < self._stretch_ms)
+        )
+        if raw != self._told and not self.is_waiting:
+            self._tell(raw, now_ms)
 
     def _tell(self, value, now_ms):
         self._told = value

@@ -38,6 +38,7 @@ from .codec_fields import (
     BUSY,
     CONFIGURATION,
     DONE,
+    LOG,
     PLAN_INVALID,
     REFUSED,
     STAGED,
@@ -46,6 +47,7 @@ from .codec_fields import (
     VERB_CONFIGURATION_READ,
     VERB_CONFIGURATION_WRITE,
     VERB_IDENTIFY,
+    VERB_LOG_READ,
     VERB_PLAN_STAGE,
     VERB_PLAN_SWITCH,
     VERB_RESET,
@@ -53,7 +55,7 @@ from .codec_fields import (
     WHY,
 )
 from .identify import Identify
-from .timing import sleep_ms
+from .timing import sleep_ms, turn_ms
 
 SILENCE_MS = const(10000)
 
@@ -164,7 +166,16 @@ class Actions:
                     beat()
                     await sleep_ms(0)
                 self._end_switch()
-            await self._wakeup.wait_ms(_POLL_MS)
+            await self._wakeup.wait_ms(self._wait_ms())
+
+    def _wait_ms(self) -> int:
+        """Return how long nothing here is due: a node that only waits for commands wakes for none."""
+        if self._reset_mode != UNKNOWN:
+            return _POLL_MS
+        for identify in self._identify:
+            if identify.is_running:
+                return _POLL_MS
+        return turn_ms(self._ticks_ms())
 
     def poll(self) -> None:
         """Do what is due: steps of `Identify`, ends of dark, plans whose moment has come, a reset."""
@@ -213,11 +224,16 @@ class Actions:
             return DONE if self._send("ack", report) else BUSY
         if verb == VERB_CONFIGURATION_WRITE:
             return self._config_stage.write(values[0], values[1], values[2], values[3])
+        if verb == VERB_LOG_READ:
+            data = self._bootlog.data(values[0])
+            report = codec.encode(LOG, (values[0], values[1], len(data), data[values[1] : values[1] + values[2]]))
+            return DONE if self._send("ack", report) else BUSY
         if verb == VERB_RESET:
             if values[0] not in (RESET_RESTART, RESET_SERVICE):
                 return REFUSED
             self._reset_mode = values[0]
             self._reset_ms = ticks_add(tick, _RESET_MS)
+            self._wakeup.set()
             return ACCEPTED
         if verb == VERB_CLOCK:
             verdict = self._keeper.report(SIGNED, accepted.issued_day, accepted.issued_second, 0, tick)

@@ -27,6 +27,7 @@ PURPOSE_COMMAND = b"reverbere/1 command"
 PURPOSE_GROUP = b"reverbere/1 group command"
 PURPOSE_WAVE = b"reverbere/1 wave"
 PURPOSE_PLAN = b"reverbere/1 plan"
+PURPOSE_PSK = b"reverbere/1 psk"
 SENDERS = const(4)
 
 _FIELD_FORMAT = "<BHii"

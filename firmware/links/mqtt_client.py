@@ -16,7 +16,7 @@ from firmware.control.ticks import ticks_diff
 from . import mqtt_packets as packets
 from .mqtt_packets import MqttError, PacketError, PacketReader, Refused
 from .names import is_address
-from .timing import sleep_ms, ticks_ms
+from .timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from .transport import LinkLost, Transport
 
 # `MqttClient.post`: there is no room now, try again after a turn.
@@ -321,7 +321,8 @@ class MqttClient:
             self._pause_ms = 1
         pause = self._pause_ms
         self._pause_ms = min(2 * pause, self._idle_ms)
-        await sleep_ms(pause)
+        # Who looks as rarely as all others look with them.
+        await sleep_ms(turn_ms(ticks_ms()) if pause >= TURN_MS else pause)
 
     def turn(self):
         """Send and receive what can be done now, without waiting; tell whether anything moved.

@@ -10,7 +10,7 @@ from firmware.control.ticks import ticks_diff
 from .backoff import spread
 from .mqtt_client import BUSY, MqttClient
 from .mqtt_packets import SUBACK_FAILURE, MqttError, PacketError
-from .timing import sleep_ms, ticks_ms
+from .timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from .transport import LinkLost
 
 STATE_OFFLINE = b"0"
@@ -93,6 +93,7 @@ class MqttLink:
         self.beat = _silent
         # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
         self._subscribed: tuple = ()
+        self._groups: tuple = ()
         self._waiting_id = 0
         self._wants_clean = False
         self._is_proven = False
@@ -123,11 +124,15 @@ class MqttLink:
         """Keep the session, for ever. It ends only by cancellation, or by an error of the callbacks."""
         try:
             await self._pause(self._backoff.first_ms())
+            pause_ms = _NETWORK_POLL_MS
             while True:
                 self.beat()
                 if not self._is_up():
-                    await sleep_ms(_NETWORK_POLL_MS)
+                    # An access point that stays away is looked for as rarely as all else.
+                    await sleep_ms(pause_ms if pause_ms < TURN_MS else turn_ms(ticks_ms()))
+                    pause_ms = min(2 * pause_ms, TURN_MS)
                     continue
+                pause_ms = _NETWORK_POLL_MS
                 await self._pause(await self._attempt())
         finally:
             self.is_online = False
@@ -176,13 +181,14 @@ class MqttLink:
 
     async def _greet(self):
         """Subscribe where needed, and announce the node."""
-        wanted = tuple(self._topics.listened())
         if not self._client.session_present:
             self._subscribed = ()
-        await self._subscribe(wanted)
+        await self._subscribe()
         await self._client.publish(self._topics.own("state"), self._state_online, 1, True)
 
-    async def _subscribe(self, wanted):
+    async def _subscribe(self):
+        self._groups = self._topics.groups
+        wanted = tuple(self._topics.listened())
         if wanted == self._subscribed:
             return
         gone = [topic for topic in self._subscribed if topic not in wanted]
@@ -204,10 +210,9 @@ class MqttLink:
                 raise LinkLost("network")
             if not self._is_proven and ticks_diff(ticks_ms(), self._start_tick) >= _PROOF_MS:
                 self._is_proven = True
-            if self._subscribed:
-                wanted = tuple(self._topics.listened())
-                if wanted != self._subscribed:
-                    await self._subscribe(wanted)
+            # `Topics.set_groups` makes a new tuple each time; to make all topics at each turn would fill the heap.
+            if self._subscribed and self._topics.groups is not self._groups:
+                await self._subscribe()
             self._publish_next()
             await self._client.step()
 

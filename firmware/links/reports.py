@@ -36,13 +36,12 @@ from .codec_fields import BOOT, CLOCK_STEP, DEROGATION, FAULT, PLAN, REFUSALS, S
 from .outbox import ALARM, ENERGY, EVENT, ROUTINE
 from .rate import Bucket
 from .status_report import status_values
-from .timing import sleep_ms
+from .timing import sleep_ms, turn_ms
 
 SILENCE_MS = const(20000)
 STATUS_S = const(3600)
 ENERGY_QUARTERS = const(4)
 
-_POLL_MS = const(2000)
 _EXCEPTION_MS = const(5000)
 _BOOT_WAIT_MS = const(30000)
 _STEP_MS = const(2000)
@@ -161,7 +160,7 @@ class Reports:
         while True:
             beat()
             self.poll()
-            await sleep_ms(_POLL_MS)
+            await sleep_ms(turn_ms(self._ticks_ms()))
 
     def poll(self) -> None:
         """Tell what is due, and what has changed."""

@@ -9,6 +9,9 @@ try:
 except ImportError:
     import ssl as tls
 
+from firmware.system.keys import derive
+
+from .codec import PURPOSE_PSK
 from .mqtt_packets import MqttError
 
 
@@ -44,14 +47,32 @@ def make_tls_context(authority_der, certificate_der=None, key_der=None):
 def make_psk_context(identity, key):
     """Return a context with a key shared by this node and the broker only (RFC 4279): no clock is needed, no dates.
 
-    ``identity`` text, ``key`` bytes (16 … 32). MicroPython 1.29 or later; raises `TlsUnusable` elsewhere. The broker
-    proves by the same key that it is the broker, so no certificate is asked for. There is no forward secrecy with a
-    plain PSK suite. Not tried: no interpreter of the tests has it.
+    ``identity``, ``key`` bytes (16 … 64). MicroPython 1.29 or later (its ``SSLContext.psk_identity`` and ``psk_key``;
+    only PSK suites are then offered); raises `TlsUnusable` elsewhere. The broker proves by the same key that it is the
+    broker, so no certificate is asked for. Not tried: no interpreter of the tests has it.
     """
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-    if not (hasattr(context, "psk_identity") and hasattr(context, "psk_key")):
+    if not hasattr(context, "psk_identity"):
         raise TlsUnusable("tls no psk", "needs MicroPython 1.29: use certificates")
+    if hasattr(context, "check_hostname"):
+        context.check_hostname = False
     context.verify_mode = tls.CERT_NONE
     context.psk_identity = identity
     context.psk_key = key
     return context
+
+
+def node_context(mqtt, node, secret, store):
+    """Return (context or None, port) for a node's configuration ``mqtt``. Raises `TlsUnusable`.
+
+    With a ``psk_port`` the node's own key is used there, where the interpreter can; else its certificate, at ``port``.
+    """
+    port = mqtt.get("port", 8883)
+    if mqtt.get("psk_port"):
+        try:
+            return make_psk_context(node.encode(), derive(secret, PURPOSE_PSK, b"")), mqtt["psk_port"]
+        except TlsUnusable:
+            pass  # Before 1.29.
+    if not mqtt.get("tls", True):
+        return None, port
+    return make_tls_context(store.read("ca"), store.read("cert"), store.read("key")), port

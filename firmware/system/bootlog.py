@@ -52,7 +52,7 @@ class BootLog:
         self.is_power_on = self.end in (POWER, BROWN_OUT)
         if self.is_power_on:
             kept.lit_s = 0
-        self._boots = store.read("boots") or b""
+        self._boots = self.data(0)
         last = self._boots[-_BOOT_SIZE:]
         self.boot = 1 + (last[0] | last[1] << 8 | last[2] << 16 | last[3] << 24 if len(last) == _BOOT_SIZE else 0)
         # A reason belongs to a mark; the memory may still hold that of an older one.
@@ -125,7 +125,7 @@ class BootLog:
             text = text.encode()
         # The end of a traceback says more than its beginning.
         text = ("%d " % self.boot).encode() + text[-_ERROR_MAX:]
-        log = self._store.read("errors") or b""
+        log = self.data(1)
         if log.endswith(bytes((len(text),)) + text):
             return
         log += bytes((len(text),)) + text
@@ -133,9 +133,13 @@ class BootLog:
             log = log[1 + log[0] :]
         self._store.write("errors", log)
 
+    def data(self, log):
+        """Return a log as it is stored: 0 the boots, 1 the errors."""
+        return self._store.read("errors" if log else "boots") or b""
+
     def boots(self):
         """Return the log: (boot number, how the run before ended, reason, bad boots in a row) each, oldest first."""
-        data = self._store.read("boots") or b""
+        data = self.data(0)
         found = []
         for at in range(0, len(data) - _BOOT_SIZE + 1, _BOOT_SIZE):
             number = data[at] | data[at + 1] << 8 | data[at + 2] << 16 | data[at + 3] << 24
@@ -144,7 +148,7 @@ class BootLog:
 
     def errors(self):
         """Return the texts of the log, oldest first."""
-        data = self._store.read("errors") or b""
+        data = self.data(1)
         found = []
         at = 0
         while at < len(data):

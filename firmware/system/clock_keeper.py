@@ -6,8 +6,6 @@ correction. Kept in the store under ``clock``, in one write, so that no cut can 
 for none yet).
 """
 
-import asyncio
-
 from firmware.control.clock import (
     CLOCK_GOOD,
     CLOCK_UNKNOWN,
@@ -26,6 +24,7 @@ from firmware.control.compat import const
 from firmware.control.feeder import STATE_SIZE as TEACHER_SIZE
 from firmware.control.inputs import CLOCK_DOUBTED
 from firmware.control.ticks import ticks_diff
+from firmware.links.timing import TURN_MS, sleep_ms, turn_ms
 
 from .store import StoreError
 
@@ -35,7 +34,6 @@ from .store import StoreError
 SAVE_PERIOD_S = const(300)
 _SIZE = TRUST_SIZE + TEACHER_SIZE + 4
 _LIT_SAVE_S = const(60)
-_POLL_S = const(5)
 # How often the chip is asked, the date shown to the teacher, and the feeder asked while nothing else is known.
 _LOOK_S = const(3600)
 _CHIP_WRITE_S = const(86400)
@@ -193,8 +191,8 @@ class ClockKeeper:
                     wait_s = _DOUBT_S
             beat()
             self.poll()
-            await asyncio.sleep(_POLL_S)
-            wait_s -= _POLL_S
+            await sleep_ms(turn_ms(self._ticks_ms()))
+            wait_s -= TURN_MS // 1000
 
     def tell_again(self):
         """Tell the controllers once more: one of them is new."""

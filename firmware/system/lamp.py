@@ -7,13 +7,13 @@ the level in the RTC's memory.
 
 from firmware.control.compat import const
 from firmware.control.ticks import ticks_diff
+from firmware.links.timing import turn_ms
 
 from .wakeup import Wakeup
 
-# The supervisor looks every second; a lamp that is silent for longer than this has the node reset.
+# It checks in at each common turn at least; a lamp that is silent for two of them has the node reset.
 SILENCE_MS = const(10000)
-_BEAT_MS = const(4000)
-# Steps of a fade: 50 a second are no steps to the eye, and a presence edge waits for one at most.
+# Steps of a fade: 50 a second are no steps to the eye, and a slow one has a step for each permille.
 _STEP_MS = const(20)
 # Levels of the launcher are those of the pin; a dimmer with fades of its own has none.
 LEVEL_NONE = const(65535)
@@ -38,6 +38,7 @@ class Lamp:
         self._has_begun = False
         self._is_new = True
         self._is_fading = False
+        self._step_ms = _STEP_MS
         self._kept = LEVEL_NONE
         intake.on_decision = self._note_decision
 
@@ -61,11 +62,10 @@ class Lamp:
             self._has_begun = True
             intake.wake()
         self._drive(tick)
-        wait_ms = ticks_diff(self.controller.wake_ms, self._ticks_ms())
-        if wait_ms > _BEAT_MS:
-            wait_ms = _BEAT_MS
-        if self._is_fading and wait_ms > _STEP_MS:
-            wait_ms = _STEP_MS
+        tick = self._ticks_ms()
+        wait_ms = min(ticks_diff(self.controller.wake_ms, tick), turn_ms(tick))
+        if self._is_fading and wait_ms > self._step_ms:
+            wait_ms = self._step_ms
         return wait_ms if wait_ms > 0 else 1
 
     def take_over(self, intake):
@@ -99,6 +99,9 @@ class Lamp:
             self._is_new = False
             left_ms = controller.fade_ms - ticks_diff(tick, controller.decided_ms)
             self._is_fading = left_ms > 0
+            if left_ms > 0:
+                steps = abs(controller.level_permille - controller.from_permille)
+                self._step_ms = max(controller.fade_ms // steps if steps else left_ms, _STEP_MS)
             if self.dimmer.has_fades and left_ms > 0:
                 # The gear glides by itself; the end is sent once more when it is over.
                 self.dimmer.fade(self._driver_permille(controller.level_permille), left_ms)

@@ -77,7 +77,7 @@ def controller_config(tree, lamp):
         tree["zone"], tree["place"][0], tree["place"][1], lamp["levels"], lamp["powers"], lamp["standby"], lamp["start"]
     )
     for key, value in lamp["config"].items():
-        if not hasattr(config, key):
+        if not hasattr(config, key):  # names: Config
             raise ConfigError("config." + key, "is not known here: update the firmware, or leave it out")
-        setattr(config, key, value)
+        setattr(config, key, value)  # names: Config
     return config

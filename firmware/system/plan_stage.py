@@ -330,7 +330,7 @@ class ConfigStage:
                 node_config.controller_config(tree, lamp)
         except node_config.ConfigError as error:
             return str(error)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnicodeError) as error:
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError, UnicodeError) as error:  # names: outside
             return "a value of the wrong kind: %s" % error
         return ""
 

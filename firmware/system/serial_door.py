@@ -8,23 +8,27 @@ import select
 import sys
 
 from firmware.control.compat import const
-from firmware.links.timing import sleep_ms
+from firmware.links.timing import sleep_ms, ticks_ms, turn_ms
 
 from .service import LINE_MAX
 
 SILENCE_MS = const(60000)
+# In the first seconds of a start nothing can be written (`BootGuard`), and what is not logged is not opened.
+_DEAF_MS = const(6000)
 # Twice a second is soon enough for a person with a cable, and costs the lamp nothing.
 _LOOK_MS = const(500)
 _TAKE = const(256)
+_REST_MS = const(10000)
 
 
 class SerialDoor:
     """Feeds a `ServiceDoor` from the serial line; ``opened()`` is called when it opens, and may not return."""
 
-    def __init__(self, door, opened, look_ms=_LOOK_MS):
+    def __init__(self, door, opened, look_ms=_LOOK_MS, deaf_ms=_DEAF_MS):
         self._door = door
         self._opened = opened
         self._look_ms = look_ms
+        self._deaf_ms = deaf_ms
         self._line = bytearray()
         self._is_too_long = False
         self._poll = select.poll()
@@ -32,6 +36,9 @@ class SerialDoor:
 
     async def run(self, beat):
         """Listen for ever; for the supervisor. A line that has ended (there is no cable) is not listened to again."""
+        await sleep_ms(self._deaf_ms)
+        while self._deaf_ms and self._poll.poll(0) and sys.stdin.read(1):
+            pass  # What was typed before would be answered too late.
         while True:
             beat()
             if not self.look():
@@ -72,4 +79,4 @@ class SerialDoor:
     async def _rest(self, beat):
         while True:
             beat()
-            await sleep_ms(10000)
+            await sleep_ms(turn_ms(ticks_ms(), _REST_MS))

@@ -5,8 +5,8 @@ longer than it promised, has the node reset with its reason on record. The lamp 
 pin's hardware default is lit, and the launcher puts it to the level in the RTC's memory. A task that blocks starves
 this one too, and the hardware's watchdog ends that (reliability.md, rows 20 to 24).
 
-The lamp's task is the first to be added. It is started before any other, started again at once where others wait, and
-its death is never the consequence of another task's.
+The lamp's task is the first to be added. It is started before any other, started again at once (after a second death in
+a row: at the next look) where others wait, and its death is never the consequence of another task's.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ import gc
 
 from firmware.control.compat import const
 from firmware.control.ticks import ticks_add, ticks_diff
+from firmware.links.timing import sleep_ms, turn_ms
 
 # How often the tasks are looked at.
 _LOOK_MS = const(250)
@@ -103,7 +104,7 @@ class Supervisor:
         try:
             while True:
                 self.look()
-                await asyncio.sleep(self._look_ms / 1000)
+                await sleep_ms(turn_ms(self._ticks_ms(), self._look_ms))
         finally:
             # The node is reset next. In a test, or a simulation of the whole node, nothing may live on.
             for watched in self._watched:
@@ -125,10 +126,13 @@ class Supervisor:
                     watched.name, FAIL_DEATHS, "died %d times, last of %s" % (watched.deaths, watched.cause)
                 )
             elif ticks_diff(tick, watched.again_ms) >= 0:
-                self.restarts += 1
-                watched.restarts += 1
-                self._start(watched)
+                self._start_again(watched)
         self._feed()
+
+    def _start_again(self, watched):
+        self.restarts += 1
+        watched.restarts += 1
+        self._start(watched)
 
     def _start(self, watched):
         tick = self._ticks_ms()
@@ -154,6 +158,9 @@ class Supervisor:
         except Exception as one:
             error = one
         self._note_death(watched, error)
+        if watched is self._watched[0] and watched.deaths == 1:
+            # A look may be seconds away. Whatever kills it again and again is given that time to pass.
+            self._start_again(watched)
 
     def _note_death(self, watched, error):
         watched.cause = "its own end" if error is None else type(error).__name__

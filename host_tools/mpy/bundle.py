@@ -34,12 +34,13 @@ ENTRY = Own("firmware.app", "run")
 @dataclass
 class Bundle:
     """``files``: the sources to compile; ``line_map``: for tracebacks; ``left_out``: files that nothing reaches;
-    ``joined``: packages that had to become one bundle, and why."""
+    ``joined``: packages that had to become one bundle, and why; ``unused``: what `shipped` left out of them."""
 
     files: dict[str, Source] = field(default_factory=dict)
     line_map: LineMap = field(default_factory=LineMap)
     left_out: list[str] = field(default_factory=list)
     joined: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
 
 
 def bundled(sources: Mapping[str, Source], chosen_drivers: Collection[str] | None = None) -> dict[str, Source]:

@@ -29,6 +29,8 @@ class Scope:
     bound: dict[str, list[ast.AST]] = field(default_factory=dict)
     globals: set[str] = field(default_factory=set)
     nonlocals: set[str] = field(default_factory=set)
+    # The node that makes it.
+    node: ast.AST | None = None
 
     def bind(self, name: str, node: ast.AST) -> None:
         self.bound.setdefault(name, []).append(node)
@@ -94,8 +96,8 @@ class Scopes(ast.NodeVisitor):
 
     # -- scopes ---------------------------------------------------------------------------------------------------
 
-    def _inner(self, kind: str, name: str, line: int) -> Scope:
-        scope = Scope(kind, name, line, self._scope)
+    def _inner(self, kind: str, name: str, node: ast.expr | ast.stmt) -> Scope:
+        scope = Scope(kind, name, node.lineno, self._scope, node=node)
         self.scopes.append(scope)
         return scope
 
@@ -122,7 +124,7 @@ class Scopes(ast.NodeVisitor):
         arguments = node.args
         for default in [*arguments.defaults, *(each for each in arguments.kw_defaults if each)]:
             self.visit(default)
-        scope = self._inner("function", name, node.lineno)
+        scope = self._inner("function", name, node)
         every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
         for each in every:
             if each is not None:
@@ -168,14 +170,14 @@ class Scopes(ast.NodeVisitor):
             self.visit(outside)
         self._bind(node.name, node)
         self._named(node.name, node, r"\bclass\s+(%s)\b", node.lineno)
-        scope = self._inner("class", node.name, node.lineno)
+        scope = self._inner("class", node.name, node)
         self._declare(scope, node.body)
         self._within(scope, node.body)
 
     def _comprehension(self, node: _Comprehension) -> None:
         # The first iterable is evaluated outside.
         self.visit(node.generators[0].iter)
-        scope = self._inner("comprehension", "", node.lineno)
+        scope = self._inner("comprehension", "", node)
         inside: list[ast.AST] = []
         for number, each in enumerate(node.generators):
             inside += [each.target, *([each.iter] if number else []), *each.ifs]

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -17,18 +17,28 @@ import typer
 from rich.console import Console
 
 from firmware.links.codec import CodecError
-from host_tools.command_sender import CommandSender, SenderError
+from host_tools.command_sender import CommandSender, SenderError, day_and_second
 from host_tools.node_config import Fleet
+from host_tools.node_talk import Refused, set_clock
 from host_tools.payload import PayloadError, command_values
+from host_tools.payload_words import FAULTS
 from host_tools.plan import units
 from host_tools.plan.problems import suggestion
+from host_tools.plan.zones import zone_info
 from host_tools.site_keys import KeysError, SiteKeys
-from host_tools.site_link import GOOD, Answers, Broker, LinkError, reports, send, tls_context
+from host_tools.site_link import GOOD, Answers, Broker, LinkError, reports, send, talk, tls_context
 
 from .node import KeysOption, SiteArgument, load_nodes, say
+from .plan_show import instant
 
-VERBS = ("dim", "resume", "emergency", "test", "identify", "why")
-_WITH_LEVEL = ("dim", "emergency", "test")
+VERBS = (
+    "dim", "override", "resume", "emergency", "test", "identify", "why", "reset", "service", "clock", "acknowledge",
+)  # fmt: skip
+_WITH_LEVEL = ("dim", "override", "emergency", "test")
+_WITH_TIME = ("dim", "emergency", "test", "identify")
+_FOR_GROUPS = ("dim", "override", "resume", "emergency", "identify")
+# Those that are for the node, and not for one of its outputs.
+_WHOLE = ("identify", "reset", "service", "clock")
 _TIME = {"s": 1, "min": 60, "h": 3600}
 # Every verdict of an ack, as people say it.
 VERDICT_WORDS = {
@@ -65,11 +75,15 @@ def command(
     site: SiteArgument,
     target: Annotated[str, typer.Argument(help="The node, or with --group the group.")],
     verb: Annotated[str, typer.Argument(help=f"What to do: {', '.join(VERBS)}.")],
-    level: Annotated[str | None, typer.Argument(help="The level of dim, emergency and test, like 50%.")] = None,
+    level: Annotated[
+        str | None, typer.Argument(help="The level of dim, override, emergency and test, like 50%; a fault's name.")
+    ] = None,
     *,
     keys: KeysOption,
     time: Annotated[str | None, typer.Option("--for", help="How long, like 10min (identify: like 30s).")] = None,
-    ramp: Annotated[str, typer.Option(help="How fast dim fades, like 3s.")] = "0 s",
+    start: Annotated[str | None, typer.Option(help="When an override begins, like 2026-12-24T18:00.")] = None,
+    end: Annotated[str | None, typer.Option(help="When an override expires; with resume otherwise.")] = None,
+    ramp: Annotated[str, typer.Option(help="How fast dim and override fade, like 3s.")] = "0 s",
     lamp: Annotated[int, typer.Option(min=0, max=3, help="The output of the node.")] = 0,
     is_group: Annotated[bool, typer.Option("--group", help="The target is a group.")] = False,
     number: Annotated[int, typer.Option("--sender", min=0, max=3, help="Each office sends as another one.")] = 0,
@@ -81,18 +95,29 @@ def command(
 ) -> None:
     """Send a signed command and say in words what its node answers.
 
+    clock: sets its clock by this machine's. acknowledge FAULT: clears a fault whose cause is gone. service: as reset,
+    and its serial line is open for two hours.
+
     Exits 0 when every node obeys, 1 when one refuses or is silent, 2 when nothing could be sent.
     """
-    fleet = load_nodes(site, _hardware(site, hardware))
+    fleet = load_nodes(site, beside(site, hardware))
     fields = _fields(verb, level, time, ramp, lamp)
+    if start is not None or end is not None:
+        fields |= _moments(verb, start, end, fleet)
+    if is_group and verb not in _FOR_GROUPS:
+        _refuse(verb, f"is for one node: groups take {', '.join(_FOR_GROUPS)}")
     nodes, address = _addressed(fleet, target, is_group)
     try:
         found = SiteKeys(keys)
         secret = found.group_secret(target) if is_group else found.node_secret(target)
         sender = CommandSender(secret, address, found.counters, is_group=is_group, sender=number)
-        place = _broker(fleet, found, broker, plain)
+        place = broker_of(fleet, found, broker, plain)
         group = target if is_group else None
-        answers = asyncio.run(send(place, fleet.site.name, sender, verb, fields, nodes, group, wait))
+        if verb == "clock":
+            answers = asyncio.run(_set_clock(place, fleet.site.name, nodes[0], sender, wait))
+        else:
+            name = "reset" if verb == "service" else verb
+            answers = asyncio.run(send(place, fleet.site.name, sender, name, fields, nodes, group, wait))
     except (KeysError, SenderError, LinkError) as error:
         _refuse(target, str(error))
     except (PayloadError, CodecError) as error:
@@ -103,6 +128,15 @@ def command(
         say("\n".join(_told(answers, wait)))
     if answers.silent or any(ack["verdict"] not in GOOD for ack in answers.acks.values()):
         raise typer.Exit(1)
+
+
+async def _set_clock(broker: Broker, site: str, node: str, sender: CommandSender, wait: float) -> Answers:
+    async with talk(broker, site, node, sender, wait) as one:
+        try:
+            ack = await set_clock(one)
+        except Refused as refused:
+            ack = dict(refused.ack)
+    return Answers({node: ack})
 
 
 def listen(
@@ -117,9 +151,9 @@ def listen(
 
     Exits 0 when it was ended, 2 when the site, the keys or the broker cannot be used.
     """
-    fleet = load_nodes(site, _hardware(site, hardware))
+    fleet = load_nodes(site, beside(site, hardware))
     try:
-        place = _broker(fleet, SiteKeys(keys), broker, plain)
+        place = broker_of(fleet, SiteKeys(keys), broker, plain)
         with suppress(KeyboardInterrupt):
             asyncio.run(_print_reports(place, fleet.site.name, count))
     except (KeysError, LinkError) as error:
@@ -135,11 +169,13 @@ async def _print_reports(broker: Broker, site: str, count: int) -> None:
             return
 
 
-def _hardware(site: Path, given: Path | None) -> Path:
+def beside(site: Path, given: Path | None) -> Path:
+    """Return the hardware file: the given one, else that beside the site."""
     return given if given is not None else site.with_name("hardware.yaml")
 
 
-def _broker(fleet: Fleet, keys: SiteKeys, given: str | None, plain: bool) -> Broker:
+def broker_of(fleet: Fleet, keys: SiteKeys, given: str | None, plain: bool) -> Broker:
+    """Return where the broker is: as given, else as the hardware file says. Raises `LinkError`."""
     mqtt = fleet.hardware.mqtt
     if given is not None:
         found = re.fullmatch(r"\[?([^\]]+?)\]?(?::([0-9]{1,5}))?", given)
@@ -172,15 +208,26 @@ def _addressed(fleet: Fleet, target: str, is_group: bool) -> tuple[list[str], in
 def _fields(verb: str, level: str | None, time: str | None, ramp: str, lamp: int) -> dict[str, Any]:
     if verb not in VERBS:
         _refuse("verb", f"{verb!r} is none{suggestion(verb, VERBS)}")
-    fields: dict[str, Any] = {} if verb == "identify" else {"lamp": lamp}
-    if (level is not None) != (verb in _WITH_LEVEL):
+    fields: dict[str, Any] = {} if verb in _WHOLE else {"lamp": lamp}
+    if verb == "acknowledge":
+        if level not in FAULTS.values():
+            _refuse(verb, f"{level!r} is no fault{suggestion(str(level), list(FAULTS.values()))}")
+        fields["fault"] = level
+    elif (level is not None) != (verb in _WITH_LEVEL):
         _refuse(verb, "takes no level: leave it out" if level is not None else "needs a level: write it like 50%")
+    if time is not None and verb not in _WITH_TIME:
+        hint = "give --start and --end" if verb == "override" else "leave --for out"
+        _refuse(verb, f"takes no time: {hint}")
     try:
-        if level is not None:
+        if verb in _WITH_LEVEL:
             fields["level_permille"] = units.quantity(level, {"%": 10}, "a level", "50%")
-        if verb == "dim":
+        if verb in ("dim", "override"):
             fields["ramp_to_ms"] = 100 * units.quantity(ramp, {"s": 10, "min": 600}, "a ramp", "3s")
-        if verb in _WITH_LEVEL or verb == "identify":
+        if verb == "override":
+            fields["ramp_from_ms"] = fields["ramp_to_ms"]
+        if verb in ("reset", "service"):
+            fields["mode"] = "restart" if verb == "reset" else "service_mode"
+        if verb in _WITH_TIME:
             if time is None:
                 _refuse(verb, "needs to know for how long: add --for, like --for 10min")
             seconds = units.quantity(time, _TIME, "a time", "10min")
@@ -190,13 +237,34 @@ def _fields(verb: str, level: str | None, time: str | None, ramp: str, lamp: int
                 raise ValueError(f"{time} is no whole number of minutes: round it")
             else:
                 fields["duration_min"] = seconds // 60
-        elif time is not None:
-            _refuse(verb, "takes no time: leave --for out")
         # Before anything is made or connected: the table knows the ranges.
-        command_values(verb, fields)
+        if verb != "clock":
+            command_values("reset" if verb == "service" else verb, fields)
     except ValueError as error:
         _refuse(verb, str(error))
     return fields
+
+
+def _moments(verb: str, start: str | None, end: str | None, fleet: Fleet) -> dict[str, Any]:
+    """Return the moments of an override, which are written as the site's local time or with an offset."""
+    if verb != "override":
+        _refuse(verb, "begins at once and has no end of its own: leave --start and --end out")
+    found: dict[str, Any] = {}
+    moments = []
+    for name, text in (("start", start), ("end", end)):
+        if text is None:
+            continue
+        try:
+            moment = instant(text, zone_info(fleet.site.zone_name))
+        except ValueError as error:
+            _refuse(f"--{name}", str(error))
+        moments.append(moment)
+        found[f"{name}_day"], found[f"{name}_second"] = day_and_second(moment)
+    if len(moments) == 2 and moments[0] >= moments[1]:
+        _refuse("--end", f"{end} is not after {start}: the override would never be")
+    if end is not None and moments[-1] <= datetime.now(UTC):
+        _refuse("--end", f"{end} is over: give a later one")
+    return found
 
 
 def _told(answers: Answers, wait: float) -> list[str]:

@@ -45,8 +45,13 @@ def broker(
     names: Annotated[list[str], typer.Argument(help="Host names and addresses by which nodes call the broker.")],
     out: Annotated[Path, typer.Option(help="Folder for what the broker needs; it may exist.")],
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port it listens on.")] = 8883,
+    psk_port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="A port for nodes that use keys instead (mqtt.psk_port).")
+    ] = None,
 ) -> None:
     """Certify the broker, and write what a mosquitto needs: certificates, rules, configuration.
+
+    With --psk-port the keys of all nodes that have a bundle are in it: write it anew after new bundles.
 
     Exits 2 where that cannot be.
     """
@@ -60,7 +65,11 @@ def broker(
         write_private(out / "broker.key", (folder / "broker.key").read_bytes())
         common_name = keys.operator("office").certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value
         (out / "acl").write_text(acl(keys.site, [str(common_name)]), encoding="utf-8")
-        (out / "mosquitto.conf").write_text(mosquitto_config(out.resolve(), port), encoding="utf-8")
+        if psk_port is not None:
+            lines = [f"{node}:{keys.psk(node).hex()}\n" for node in keys.nodes()]
+            write_private(out / "psk", "".join(lines).encode())
+        text = mosquitto_config(out.resolve(), port, psk_port=psk_port)
+        (out / "mosquitto.conf").write_text(text, encoding="utf-8")
     except (KeysError, CertificateError) as error:
         fail(folder, [Problem("", str(error))])
     except OSError as error:

@@ -1,6 +1,7 @@
 """`reverbere node`: a node's configuration, and everything that goes onto it."""
 
 import json
+import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 
 from host_tools.journal_bundle import JournalBundleError, journal_files
+from host_tools.mpy.line_map import read_map, translate
 from host_tools.node_bundle import BundleError, make_bundle, write_bundle
 from host_tools.node_config import BUILD_DAY_MAX, BUILD_DAY_MIN, Fleet, build_day_of, load_fleet
 from host_tools.plan.problems import Problem, SiteError
@@ -49,7 +51,7 @@ def config(
     """
     fleet = load_nodes(site, hardware)
     try:
-        data = fleet.data(node, _day(build_day))
+        data = fleet.data(node, day_number(build_day))
     except SiteError as error:
         fail(error.file, error.problems)
     if as_json:
@@ -78,7 +80,7 @@ def bundle(
     Exits 0 when written, 2 when something is wrong (then nothing is written).
     """
     fleet = load_nodes(site, hardware)
-    day = _day(build_day)
+    day = day_number(build_day)
     try:
         made = make_bundle(fleet, node, SiteKeys(keys), day, is_delivered=not is_open)
         write_bundle(made, out)
@@ -93,8 +95,9 @@ def bundle(
         return
     firmware, own = (sum(map(len, part.values())) for part in (made.firmware, made.own))
     say(
-        f"{node}: {len(made.firmware)} modules of {firmware} bytes, {len(made.own)} files of its own of {own} bytes\n"
+        f"{node}: {len(made.firmware)} bundles of {firmware} bytes, {len(made.own)} files of its own of {own} bytes\n"
         f"Wrote to {out}: rom/ for the application, files/ for the node's file system, bundle.json with their hashes.\n"
+        "With map.json `reverbere node traceback` reads what the node says of a failure: keep it.\n"
         "It holds the node's secrets: remove it after use"
     )
 
@@ -122,6 +125,24 @@ def journal(
     say(f"Wrote {len(files)} files to {out}. Decide them again: reverbere sim replay {out}")
 
 
+@app.command()
+def traceback(
+    line_map: Annotated[
+        Path, typer.Argument(metavar="MAP", help="The map.json of the node's bundle, or the bundle's folder.")
+    ],
+) -> None:
+    """Read a traceback from a node (its boot.err, its log) in terms of the firmware's source: `… MAP < TEXT`.
+
+    Exits 2 where the map cannot be used.
+    """
+    try:
+        known = read_map(line_map)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        fail(line_map, [Problem("", f"{reason}: give the map.json that was written with the node's bundle")])
+    typer.echo(translate(sys.stdin.read(), known), nl=False)
+
+
 def load_nodes(site: Path, hardware: Path) -> Fleet:
     """Return the nodes of a site, with warnings on the standard error. Ends the command with 2 where it is wrong."""
     loaded = load(site)
@@ -139,7 +160,8 @@ def say(text: str) -> None:
     Console().print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _day(text: str | None) -> int:
+def day_number(text: str | None) -> int:
+    """Return the day of a date (None: today) since 2000-01-01. Ends the command with 2 for none."""
     try:
         day = date.fromisoformat(text) if text is not None else datetime.now(UTC).date()
         number = build_day_of(day.year, day.month, day.day)

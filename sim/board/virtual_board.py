@@ -25,8 +25,11 @@ from .serial_front import SerialFront
 HEAP_BYTES = 110 * 1024
 """What an application finds free on a classic ESP32 with stock MicroPython, as this project budgets it."""
 
-BOARD_HEAP_BYTES = 512 * 1024
-"""What the interpreter is given beside it; the board takes what it needs and blocks the rest (chip/start.py)."""
+BOARD_HEAP_BYTES = 80 * 1024
+BOARD_HEAP_STEP_BYTES = 24 * 1024
+BOARD_HEAP_MAX_BYTES = 1024 * 1024
+"""What the interpreter is given beside it at first, and at most; the board takes what it needs and blocks the rest
+(chip/start.py). More where it does not suffice: each collection of garbage looks through all that is blocked."""
 
 NVS_BYTES = 16384
 EVENTS_MAX = 200_000
@@ -138,6 +141,7 @@ class VirtualBoard:
         self.folder = folder
         self.runtime = runtime
         self.heap_bytes = heap_bytes
+        self._given_bytes = 0
         self._names_outside = names_outside
         self._owns_street = street is None
         self.street = street or Street(folder, rate, jump, world_s, start_s)
@@ -164,6 +168,8 @@ class VirtualBoard:
         self._killed_as = 0
         self.state = "off"
         self._query = 0
+        self.tape: Path | None = None
+        """Where each start from now on writes down its flash operations (flash_tape.py); None: nowhere."""
         self._serial = SerialFront() if serial else None
 
     # -- what is on the flash ------------------------------------------------------------------------------------
@@ -272,6 +278,11 @@ class VirtualBoard:
         return self._slot["flash_ops"]
 
     @property
+    def wakes(self) -> int:
+        """How often it has waited for time to pass since it started last: what an idle program costs."""
+        return self._slot["wakes"]
+
+    @property
     def serial_path(self) -> str:
         """The terminal that is this board's serial line, for mpremote; the board was made with `serial=True`."""
         if self._serial is None:
@@ -336,6 +347,20 @@ class VirtualBoard:
     def set_fault(self, name: str, fault: str) -> int:
         """Make a model misbehave; see chips/buses.py for the kinds."""
         return self.send("fault", name=name, fault=fault)
+
+    def watch(self, bus: str) -> int:
+        """Have the traffic of all buses of a kind ("i2c", "uart") told as events: n, addr, and out or in in hex."""
+        return self.send("watch", bus=bus)
+
+    def model(self, name: str, what: str, timeout_s: float = WAIT_S) -> Any:
+        """Return an attribute of a model, as it is now."""
+        mark = len(self.events)
+        self.send("get", name=name, what=what)
+        asked = ("got", name, what)
+        got = self.wait_for(
+            lambda event: (event["e"], event.get("name"), event.get("what")) == asked, timeout_s, since=mark
+        )
+        return got["value"]
 
     def query(self, timeout_s: float = WAIT_S) -> Event:
         """Ask for heap and counters: heap_board_bytes, heap_free, heap_used, max_free_block, irq_lost, flash_ops.
@@ -409,6 +434,10 @@ class VirtualBoard:
                     self._crash(f"more than {RESETS_MAX_PER_S} resets in a second")
                     return
                 code = self._run_once()
+                more = code == layout.EXIT_MORE_HEAP and self._has_mains
+                if more and _give_more_heap(self.runtime, self._given_bytes):
+                    self._slot["epoch"] -= 1
+                    continue
                 self._slot["state"] = 0
                 if code != layout.EXIT_SOFT_RESET:
                     self._slot["wdt_armed"] = 0
@@ -452,6 +481,8 @@ class VirtualBoard:
         slot["state"] = 1
         slot["irq_lost"] = 0
         slot["slow_until_us30"] = 0
+        slot["wakes"] = 0
+        slot["mail"] = 0
         slot["has_deadline"] = 0
         settings = {
             "board_rom": self._board_rom,
@@ -469,13 +500,16 @@ class VirtualBoard:
             "wiring": self._wiring,
             "wifi": self._wifi,
             "script": self._script,
+            "tape": str(self.tape) if self.tape else None,
             "console_fd": console.fileno() if console is not None else -1,
         }
         boot = self.folder / "boot.json"
         boot.write_text(json.dumps(settings), encoding="utf-8")
         self.street.conductor.on_bite[self.number] = self._bite
+        self._given_bytes = _board_heap_bytes(self.runtime)
+        heap = f"heapsize={self.heap_bytes + self._given_bytes}"
         process = subprocess.Popen(
-            [*self.runtime.command, "-X", f"heapsize={self.heap_bytes + BOARD_HEAP_BYTES}", str(_BOOT_PY), str(boot)],
+            [*self.runtime.command, "-X", heap, str(_BOOT_PY), str(boot)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -533,6 +567,22 @@ class VirtualBoard:
                     self._note(json.loads(one))
                 except ValueError:
                     self._note_here("garbled", text=one.decode(errors="replace"))
+
+
+# What boards of an interpreter, by its command, were found to need; known for as long as this process lives.
+_board_heaps: dict[str, int] = {}
+
+
+def _board_heap_bytes(runtime: Runtime) -> int:
+    return _board_heaps.get(runtime.command[-1], BOARD_HEAP_BYTES)
+
+
+def _give_more_heap(runtime: Runtime, given_bytes: int) -> bool:
+    """Have the next start get more than one that was given so much; False where that is the most."""
+    if given_bytes >= BOARD_HEAP_MAX_BYTES:
+        return False
+    _board_heaps[runtime.command[-1]] = max(_board_heap_bytes(runtime), given_bytes + BOARD_HEAP_STEP_BYTES)
+    return True
 
 
 _BOARD_ROM: list[bytes] = []

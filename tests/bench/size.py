@@ -11,8 +11,9 @@ from __future__ import annotations
 import sys
 from collections import defaultdict
 
-from host_tools.mpy.bundle import Bundle, bundle
+from host_tools.mpy.bundle import Bundle
 from host_tools.mpy.modules import FIRMWARE, compiled, sources
+from host_tools.mpy.shipped import shipped
 
 FOLDERS = ("control", "drivers", "links", "system")
 TOP = "app"  # what lies in firmware/ itself: the launcher and the wiring
@@ -25,10 +26,10 @@ def measure() -> dict[str, int]:
     return {path: len(code) for path, code in compiled(sources()).items()}
 
 
-def measure_bundle(optimisation: int = 0) -> tuple[Bundle, dict[str, int]]:
+def measure_bundle() -> tuple[Bundle, dict[str, int]]:
     """The bundle of a fully equipped node, and the bytes of its files."""
-    made = bundle(sources(), EQUIPPED)
-    return made, {path: len(code) for path, code in compiled(made.files, optimisation).items()}
+    made = shipped(sources(), EQUIPPED)
+    return made, {path: len(code) for path, code in compiled(made.files).items()}
 
 
 def by_folder(sizes: dict[str, int]) -> dict[str, int]:
@@ -59,14 +60,15 @@ def main() -> int:
     for path, size in modules.items():
         print(f"{number(size):>9} B  {path}")
     made, bundles = measure_bundle()
-    print(f"\nbundled, with the drivers {', '.join(EQUIPPED)}:")
+    print(f"\nas shipped, with the drivers {', '.join(EQUIPPED)}:")
     for path, size in bundles.items():
         print(f"{number(size):>9} B  {path}")
     for line in made.joined:
         print(line)
     left = [path for path in made.left_out if path in modules]
     print(f"not in it, {number(sum(modules[path] for path in left))} B as modules: {', '.join(left)}")
-    without_lines = sum(measure_bundle(optimisation=3)[1].values())
+    print(f"in its files, but nothing there asks for it: {', '.join(made.unused)}")
+    without_lines = sum(map(len, compiled(made.files, 3).values()))
     print(f"without line numbers (mpy-cross -O3): {number(without_lines)} B\n")
     print(f"as {len(modules)} modules: {words(modules)}")
     print(f"make size: {words(bundles)}")

@@ -145,6 +145,8 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
          "kinds.road.sensors[1].beta_k: '3950 K' is not a whole number"),
         ("kinds.road.sensors.0", {"name": "bl0937", "pins": ["32", "33"]},
          "kinds.road.sensors[1].pins: ['32', '33'] is not 1 or 3 pin(s)"),
+        ("kinds.road.sensors.0", {"name": "bl0937", "pins": ["32"], "period": "1 min"},
+         "kinds.road.sensors[1].period: 1 min is out of range: 1 s to 20 s"),
         ("kinds.road.outputs.0.relay", {"name": "relay_latching", "pins": ["26"]},
          "kinds.road.outputs[0].relay.pins: ['26'] is not 2 pin(s)"),
         ("kinds.road.service_pin", "34", "kinds.road.service_pin: pin 34 cannot be an input with a pull-up"),
@@ -157,6 +159,7 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
         ("nodes.L002", {"kind": "road", "lamps": ["L002", "L003"]}, "nodes.L002.lamps: 2 lamp(s) for the 1 output(s)"),
         ("nodes.group", {"kind": "road", "lamps": ["L002"]}, "'group' cannot be a node's id"),
         ("mqtt", {"host": "broker.example"}, "mqtt needs a network: add wifi"),
+        ("mqtt", {"host": "broker.example", "psk_port": "8883"}, "psk_port is a second port for TLS with keys"),
         ("wave", {"channel": "14"}, "wave.channel: '14' is not a channel: write a whole number from 1 to 13"),
         ("reports", {"energy": "20 min"}, "reports.energy: 20 min cannot be: energy is counted in quarters"),
         ("clock", {"sntp": ["ntp one"]}, "clock.sntp[0]: 'ntp one' is no host name"),
@@ -180,6 +183,25 @@ def test_all_mistakes_come_at_once(tmp_path):
     assert places == {
         "kinds.road.sensors[1].pin", "kinds.road.sensors[1].debounce", "kinds.road.outputs[0].dimmer.pin",
         "kinds.road.outputs[0].dimmer.frequency_hz", "nodes.L9", "nodes.L9.kind",
+    }  # fmt: skip
+
+
+def test_mistakes_of_all_sorts_come_at_once(tmp_path):
+    """A unit that is missing must not hide a pin that is taken. So what is wrong in itself is set aside, and the rest
+    is still looked at: twelve mistakes, one attempt."""
+    tree = changed("kinds.road.sensors.0", {"name": "presence_input", "pin": "26", "debounce": "20"})
+    tree["mqtt"] = {"host": "broker ville", "window": "60"}
+    tree["wave"] = {"channel": "14"}
+    tree["clock"] = {"drift": "20", "sntp": ["ntp one"]}
+    tree["kinds"]["path"] = {"outputs": [], "service_pin": "99"}
+    tree["nodes"]["L002"] = {"kind": "path"}
+    tree["nodes"]["L9"] = {"kind": "raod"}
+    tree["colour"] = "red"
+    found = {problem.split(":")[0] for problem in problems_of(tree, tmp_path)}
+    assert found == {
+        "mqtt.host", "mqtt.window", "wave.channel", "clock.drift", "clock.sntp[0]", "kinds.path.outputs",
+        "kinds.path.service_pin", "kinds.road.sensors[1].pin", "kinds.road.sensors[1].debounce", "nodes.L9",
+        "nodes.L9.kind", "colour",
     }  # fmt: skip
 
 

@@ -95,7 +95,7 @@ ROOMS: dict[str, str] = {
 # Modules of firmware that are pure (bytes in, bytes out) and may therefore be used by host_tools and sim too.
 SHARED = ("firmware.control", "firmware.links.codec", "firmware.system.boot_files", "firmware.system.bundle")
 # What the host writes as the node reads it: a node's store in a folder, and the configuration in it.
-HOST_SHARED = ("firmware.system.store", "firmware.system.node_config")
+HOST_SHARED = ("firmware.system.store", "firmware.system.node_config", "firmware.system.bootlog")
 # Logic of firmware/system and links that the simulator runs. A module may be added when it takes its clock, files and
 # buses as arguments, so that it imports nothing but control and struct.
 PURE_SYSTEM: tuple[str, ...] = (

@@ -2,23 +2,41 @@
 
 The test has the launcher call `into(app)` before the application runs; beside the node's own tasks then runs `live`: it
 is the operator (signed commands, made with the node's own key) and the passers. What it prints is what the node has
-promised: numbers that no cut may take back. Plans and signatures come from the host (`cut_life_plans`).
+promised, and after how many flash operations: numbers that no cut may take back. Plans, signatures and configurations
+come from the host (`cut_life_plans`); order and moments are drawn from the seed there and the number of the boot.
+
+The board's address says how long it lives: one that ends in 2 stands still once it has stored what a start stores.
 """
+# ruff: noqa: UP031  (what runs on the chip formats as the chip's own code does)
 
 import asyncio
 import json
+import sys
 
-from cut_life_plans import PASSING_S, PLANS
+import machine
+from cut_life_plans import CONFIGS, PASSING_S, PLANS, SEED
 
 from firmware.links import codec
-from firmware.links.codec_fields import VERB_CLOCK, VERB_DIM, VERB_PLAN_STAGE, VERB_PLAN_SWITCH, VERB_RESUME, VERB_WHY
+from firmware.links.codec_fields import (
+    VERB_CLOCK,
+    VERB_CONFIGURATION_WRITE,
+    VERB_DIM,
+    VERB_PLAN_STAGE,
+    VERB_PLAN_SWITCH,
+    VERB_RESUME,
+    VERB_WHY,
+)
 from firmware.links.timing import ticks_ms
-from firmware.system import keys, lifetime
+from firmware.system import keys, lifetime, node_config
 from firmware.system.plan_stage import hash8_of
 
 DAY, NOON = 9825, 43200
 # After this the second life has stored what a start stores.
 SETTLED_S = 14
+SETTLES = 2
+CHUNK_BYTES = 256
+# A link comes and takes what waits: the outbox must not be full, or it drops by right.
+WAITING_MAX = 24
 
 
 def into(app):
@@ -35,6 +53,18 @@ def into(app):
     app.App.run = run
 
 
+def say(*words):
+    """Print the words, and how many flash operations came before them."""
+    print(*words, "#%d" % sys.modules["sim.board.chip.idle"].clock.slot.flash_ops)
+
+
+def stand_still():
+    """Nothing more is written: the host reads the flash as it is now. The wait is in the kernel and costs nothing."""
+    line = sys.modules["sim.board.chip.wire"]._fd
+    while True:
+        sys.modules["sim.board.chip.libc"].read(line, bytearray(1), 1)
+
+
 class Desk:
     """The operator: makes commands with the node's key, and gives them to the node as its link does."""
 
@@ -45,20 +75,40 @@ class Desk:
         self.key = keys.derive(bytes.fromhex(secret), codec.PURPOSE_COMMAND, bytes((0,)))
         self.counter = self.gate._last[0]
 
+    def now(self):
+        """Return day and second as the node has them."""
+        trust = self.app.keeper.trust
+        trust.at(ticks_ms())
+        return (trust.day, trust.second) if trust.quality else (DAY, NOON)
+
     def tell(self, verb, values):
         """Send a command; say its number once the node has taken it."""
         self.counter += 1
-        trust = self.app.keeper.trust
-        trust.at(ticks_ms())
-        self.day, self.second = (trust.day, trust.second) if trust.quality else (DAY, NOON)
+        self.day, self.second = self.now()
         body = codec.encode_command(
             [0, 0, self.gate._addresses[0], self.counter, self.day, self.second, 600], verb, values
         )
         self.app.actions.on_message("cmd", body + keys.tag(self.key, body, codec.MAC_BYTES))
         if self.gate._last[0] == self.counter:
-            print("took", self.counter)
+            say("took", self.counter)
         else:
-            print("refused", verb, self.gate._verdict)
+            say("refused", verb, self.gate._verdict)
+
+
+class Draw:
+    """The life's chance: order and waits differ from life to life."""
+
+    def __init__(self, seed):
+        self._state = (seed * 7919 + 12345) & 0xFFFFF
+
+    def below(self, limit):
+        """Return 0 … limit - 1."""
+        self._state = (self._state * 1103 + 12345) & 0xFFFFF
+        return (self._state >> 4) % limit
+
+    async def wait(self, most_s):
+        """Let 1 to ``most_s`` seconds pass, to the tenth."""
+        await asyncio.sleep(1 + self.below(10 * most_s - 9) / 10)
 
 
 def promised(app, said):
@@ -70,7 +120,6 @@ def promised(app, said):
         tell(said, "burning_s", codec_u32(data, lifetime.SIZE - 29 - 4))
     if app.wave is not None and app.wave.wave.is_started:
         tell(said, "epoch", app.wave.wave._epoch)
-    tell(said, "plan", hash8_of(app.store.read("plan0")).hex())
 
 
 def codec_u32(data, at):
@@ -80,7 +129,7 @@ def codec_u32(data, at):
 def tell(said, name, value):
     if said.get(name) != value:
         said[name] = value
-        print(name, value)
+        say(name, value)
 
 
 async def passing(app, said, seconds):
@@ -91,46 +140,92 @@ async def passing(app, said, seconds):
         promised(app, said)
 
 
-async def live(app):
-    """Tell the node its life: the time, a dimming, a new plan, passers, a resume, and what comes before a reset."""
-    said = {}
-    gate = app.actions._gate
-    print("floor", gate._last[0], "corrupt", app.store.corrupt, "outbox", app.box.failures, len(app.box))
-    tell(said, "number", app.boot_log.boot)
-    await asyncio.sleep(SETTLED_S)
-    promised(app, said)
-    if app.troubles or app.store.corrupt:
-        print("troubles", app.troubles, app.store.corrupt)
-    print("settled", app.boot_log.boot)
-    desk = Desk(app)
-    desk.tell(VERB_WHY, (0,))
-    await asyncio.sleep(1)
-    desk.tell(VERB_CLOCK, (gate._challenge,))
-    await asyncio.sleep(2)
-    desk.tell(VERB_DIM, (0, 400, 10, 1000))
-    await passing(app, said, 15)
+async def bring_plan(app, desk, draw):
+    """Bring the plan that is not in force, and switch to it: at once, or in some seconds."""
     for plan, signature in PLANS:
         hash8 = hash8_of(plan)
         if hash8 == app.stages[0].hash8:
             continue
-        for at in range(0, len(plan), 256):
-            desk.tell(VERB_PLAN_STAGE, (0, at, hash8, plan[at : at + 256]))
-            await asyncio.sleep(1)
-        print("switching", hash8.hex())
-        desk.tell(VERB_PLAN_SWITCH, (0, len(plan), None, None, hash8, signature))
+        for at in range(0, len(plan), CHUNK_BYTES):
+            desk.tell(VERB_PLAN_STAGE, (0, at, hash8, plan[at : at + CHUNK_BYTES]))
+            await draw.wait(2)
+        day, second = desk.now()
+        is_later = draw.below(2) and second < 86390
+        say("switching", hash8.hex())
+        desk.tell(
+            VERB_PLAN_SWITCH,
+            (0, len(plan), day if is_later else None, second + 4 if is_later else None, hash8, signature),
+        )
         for _ in range(100):
             await asyncio.sleep(1)
             if app.stages[0].hash8 == hash8 and app.actions._steps is None:
-                break
-        print("switched", hash8.hex())
+                say("switched", hash8.hex())
+                return
+        say("troubles", "no switch")
+        return
+
+
+async def bring_configuration(app, desk, draw):
+    """Bring the configuration that is not stored."""
+    for data in CONFIGS:
+        if data == app.store.read(node_config.STORE_NAME):
+            continue
+        hash8 = hash8_of(data)
+        say("configuring", hash8.hex())
+        for at in range(0, len(data), CHUNK_BYTES):
+            desk.tell(VERB_CONFIGURATION_WRITE, (at, len(data), hash8, data[at : at + CHUNK_BYTES]))
+            await draw.wait(2)
+        if app.store.read(node_config.STORE_NAME) == data:
+            say("configured", hash8.hex())
+        else:
+            say("troubles", "no configuration")
+        return
+
+
+async def live(app):
+    """Tell the node its life: what comes before a reset, in an order of this life's own."""
+    said = {}
+    gate = app.actions._gate
+    say("floor", gate._last[0], "corrupt", app.store.corrupt, "outbox", app.box.failures, len(app.box))
+    await asyncio.sleep(SETTLED_S)
+    promised(app, said)
+    if app.troubles or app.store.corrupt:
+        say("troubles", app.troubles, app.store.corrupt)
+    say("settled", app.boot_log.boot)
+    if machine.unique_id()[-1] == SETTLES:
+        stand_still()
+    draw = Draw(SEED + 31 * app.boot_log.boot)
+    desk = Desk(app)
+    desk.tell(VERB_WHY, (0,))
+    await draw.wait(2)
+    desk.tell(VERB_CLOCK, (gate._challenge,))
+    await draw.wait(3)
+    steps = list(range(6))
+    while steps:
+        step = steps.pop(draw.below(len(steps)))
+        if step == 0:
+            desk.tell(VERB_DIM, (0, 400, 10, 1000))
+        elif step == 1:
+            await bring_plan(app, desk, draw)
+        elif step == 2:
+            await bring_configuration(app, desk, draw)
+        elif step == 3:
+            await passing(app, said, PASSING_S)
+        elif step == 4:
+            app._log("life", "boot %d" % app.boot_log.boot)
+        else:
+            while len(app.box) > WAITING_MAX and app.box.peek() is not None:
+                app.box.done()
+            # As before a reset by command: what would be written in the next quarter of an hour is written now.
+            app.keeper.save()
+            app.reports.save()
+            app.journal.flush(ticks_ms())
+        await draw.wait(6)
         promised(app, said)
-        break
-    await passing(app, said, PASSING_S)
     desk.tell(VERB_RESUME, (0,))
-    await passing(app, said, 10)
-    # As before a reset by command: what would be written in the next quarter of an hour is written now.
-    app.keeper.save()
+    await passing(app, said, 5)
     app.reports.save()
     app.journal.flush(ticks_ms())
-    await passing(app, said, 10)
-    print("lived", app.store.writes)
+    await passing(app, said, 5)
+    say("lived", app.store.writes)
+    stand_still()

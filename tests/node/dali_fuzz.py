@@ -19,5 +19,7 @@ def fuzz_decode(data):
             raise ValueError("nothing and something mixed up")
         if result >= 0 and not bits + 1 <= count <= 2 * bits + 1:
             raise ValueError(str(bits) + " bits out of " + str(count) + " times")
+        if times != [data[2 * i] | data[2 * i + 1] << 8 for i in range(count)]:
+            raise ValueError("the times were changed")
         results.append(result)
     return results

@@ -90,7 +90,7 @@ def read_memory():
     gear.banks[202].mover = run_on
     world, master = bench([gear])
     meter = memory.D4iMeter(master, 9)
-    world.result(meter.read())
+    world.result(meter.fetch())
     lines = []
     for values in (memory.ENERGY, memory.GEAR):
         lines += [value[0] + " " + str(getattr(meter, value[0])) for value in values]
@@ -102,7 +102,7 @@ def read_memory():
 async def _read_for_ever(meter, world, outcomes):
     while True:
         try:
-            await meter.read()
+            await meter.fetch()
             outcomes[0] += 1
         except DriverError:
             outcomes[1] += 1
@@ -231,14 +231,14 @@ def live_in_real_time():
 
     async def go():
         task = asyncio.create_task(dimmer.run())
-        reading = asyncio.create_task(meter.read())
+        reading = asyncio.create_task(meter.fetch())
         await asyncio.sleep_ms(150)
         reading.cancel()
         dimmer.write(300)
         # On a machine that is busy elsewhere, frames that belong together may come too late.
         for _ in range(20):
             try:
-                await meter.read()
+                await meter.fetch()
             except DriverError:
                 continue
             if gear.history[-1][1] == linear_arc(300) and not dimmer.fault:

@@ -48,8 +48,8 @@ class FakeAsyncio:
     def __init__(self, world):
         self.world = world
 
-    async def sleep(self, seconds):
-        self.world.now_ms += int(seconds * 1000)
+    async def pause_ms(self, ms):
+        self.world.now_ms += ms
         for _ in range(4):
             await asyncio.sleep(0)
 
@@ -69,7 +69,8 @@ def lamp_of(world):
 def case(tasks, for_ms, tick=0, lamp=None, on_error=None):
     """Run tasks [(name, factory of the world, silence)] behind a lamp for so long; return what happened."""
     world = World(tick)
-    supervisor.asyncio = FakeAsyncio(world)
+    supervisor.asyncio = fake = FakeAsyncio(world)
+    supervisor.sleep_ms = fake.pause_ms
     noted = on_error or (lambda name, error: world.errors.append([name, type(error).__name__, world.now_ms]))
     watch = Supervisor(world.feed, world.ticks_ms, noted)
     watch.add("lamp", (lamp or lamp_of)(world), 5000)

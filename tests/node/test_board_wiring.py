@@ -122,3 +122,39 @@ def test_a_guarded_lamp_is_not_rounded_below_its_class(tmp_path: Path, micropyth
         board.wait_for("repl")
         board.query()
         assert board.printed == ["arc 195", "arc 196"]
+
+
+BUS_MAIN = """
+import machine, time
+i2c = machine.I2C(0, scl=machine.Pin(22), sda=machine.Pin(21))
+uart = machine.UART(1, 256000)
+print("ready")
+time.sleep_ms(300)
+i2c.writeto(35, b"\\x10")
+time.sleep_ms(200)
+i2c.readfrom(35, 2)
+uart.write(b"\\xfd\\xfc")
+uart.read()
+print("done")
+"""
+
+
+def test_what_goes_over_a_bus_is_seen(tmp_path: Path, micropython_runtime: Runtime) -> None:
+    """A driver that asks too often, or writes where it should only read, wears parts out unseen. So a test can watch
+    the wires, and ask a part what has become of it."""
+    wiring = {**WIRING, "uart": {"1": {"model": "sim.board.chips.ld2410:Ld2410Model", "name": "radar"}}}
+    with VirtualBoard(tmp_path / "b", micropython_runtime, wiring=wiring) as board:
+        board.install({"main.py": BUS_MAIN})
+        board.start()
+        board.wait_print("ready")
+        board.watch("i2c")
+        board.watch("uart")
+        board.send("set", name="lux", what="lux", value=100)
+        board.wait_print("done")
+        board.query()
+        seen = [(e["n"], e["addr"], e.get("out"), e.get("in")) for e in board.events if e["e"] == "i2c"]
+        assert seen == [(0, 35, "10", None), (0, 35, None, "0078")]
+        uart = [event for event in board.events if event["e"] == "uart"]
+        assert [event["out"] for event in uart if "out" in event] == ["fdfc"]
+        assert uart[-1]["in"].startswith("f4f3f2f1")
+        assert board.model("lux", "lux") == 100

@@ -254,7 +254,7 @@ def test_levels_go_before_readings():
     gear, world, master, dimmer = lamp()
     world.run(5000)
     meter = D4iMeter(master, 5)
-    reading = world.start(meter.read())
+    reading = world.start(meter.fetch())
     world.run(500)
     at_ms = world.now_ms
     dimmer.write(100)
@@ -279,7 +279,7 @@ def test_a_level_in_the_middle_of_a_latch():
     world.run(5000)
     meter = D4iMeter(master, 5, has_diagnostics=False)
     for offset in range(60, 500, 11):
-        reading = world.start(meter.read())
+        reading = world.start(meter.fetch())
         world.run(offset)
         at_ms = world.now_ms
         dimmer.write(offset)
@@ -298,7 +298,7 @@ def test_nothing_of_the_dimmers_waits_for_a_reading():
         gear.power_on_level = gear.failure_level = 200
         gear, world, master, dimmer = lamp(gear)
         meter = D4iMeter(master, 5)
-        world.start(meter.read())
+        world.start(meter.fetch())
         world.run(offset)
         at_ms = world.now_ms
         dimmer.write(300)
@@ -319,7 +319,7 @@ def test_a_reading_that_is_cut_off_leaves_the_bus_free():
     gear, world, master, dimmer = lamp()
     world.run(5000)
     for i in range(40):
-        task = world.start(D4iMeter(master, 5).read())
+        task = world.start(D4iMeter(master, 5).fetch())
         world.run(7 * i + 1)
         world.stop(task)
         dimmer.write(100 + i)
@@ -370,7 +370,7 @@ def test_settling_times_are_kept():
         original(pulses, idle)
 
     world.bus.pulses = noted
-    world.start(D4iMeter(master, 5).read())
+    world.start(D4iMeter(master, 5).fetch())
     dimmer.write(100)
     world.run(10000)
     gaps = [later - earlier - 14178 for earlier, later in itertools.pairwise(starts)]

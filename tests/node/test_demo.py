@@ -52,11 +52,28 @@ def test_two_nodes_live_through_dusk_and_their_journals_agree(script: Script, tm
     assert "2 nodes have started" in said
     page = (tmp_path / "demo.html").read_text()
     assert "R01" in page and "http" not in page.replace("http-equiv", "")
+    assert "a certificate for each node, the broker and its rules" in page
     # A replay that always agrees would prove nothing: with a lamp whose program differs it must say so.
     own = tmp_path / "journals" / "R01"
     _forge_decision(own)
     forged = replay_all({"R01": own})
     assert len(forged.differences) == 1 and "differ" in forged.verdict()
+
+
+def test_without_mosquitto_the_demo_runs_and_says_what_is_missing(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has no mosquitto sees the demo all the same, with amqtt in its place; but the page must not claim the rules
+    and certificates that this broker does not ask for, nor a torn write in an evening without a cut."""
+    for name in NAMES:
+        require_runtime(name)
+    monkeypatch.setattr(play, "mosquitto", lambda: None)
+    played, _ = _play(script, play.evening_of(script, 10), tmp_path)
+    assert played.is_good, played.results["replay"]["verdict"]
+    assert played.results["messages"]["status"] >= 2
+    page = (tmp_path / "demo.html").read_text()
+    assert "amqtt (in the demo" in page and "demands none of a node" in page
+    assert "in the middle of writes" not in page and "the broker and its rules" not in page
 
 
 def _forge_decision(folder: Path) -> None:

@@ -20,8 +20,8 @@ from firmware.system.boot_files import lamp_file
 from firmware.system.store import Store
 from host_tools.command_sender import CommandSender, Counters
 from host_tools.mosquitto_config import acl
-from host_tools.mpy.bundle import bundled
 from host_tools.mpy.modules import compiled, sources
+from host_tools.mpy.shipped import shipped
 from host_tools.node_bundle import store_files
 from host_tools.node_config import Fleet, build_day_of, load_fleet
 from host_tools.payload import command_to_json, to_json
@@ -59,8 +59,8 @@ nodes:
 
 @cache
 def firmware_rom(drivers: tuple[str, ...] = ("dimmer_pwm", "presence_input")) -> dict[str, bytes]:
-    """The firmware as it lies in ROM: joined, with the drivers that this node has, compiled."""
-    modules = compiled(bundled(sources(), list(drivers)))
+    """The firmware as it lies in ROM: joined and shortened, with the drivers that this node has, compiled."""
+    modules = compiled(shipped(sources(), list(drivers)).files)
     return {path.removesuffix(".py") + ".mpy": code for path, code in modules.items() if path != "firmware/main.py"}
 
 

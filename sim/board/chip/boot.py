@@ -27,6 +27,8 @@ def _map_board():
 
 
 _settings = [_map_board()]
-import sim.board.chip.start as _start  # noqa: E402
-
-_start.run(_settings.pop())
+try:
+    import sim.board.chip.start as _start
+except MemoryError:
+    sys.exit(45)  # layout.EXIT_MORE_HEAP
+_start.run(_settings)

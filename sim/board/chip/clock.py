@@ -48,6 +48,7 @@ class Clock:
         self._s = self._us = self._ms30 = self._us30 = self._r = self._rate = self._limit = 0
         self.pretended_us = -1  # while an interrupt's handler runs for a moment that has just passed
         self.is_jump = self.shared.is_jump
+        self._asked_us30 = self._answer_us30 = 0  # until when real time is wanted, 0 never
 
     def start_ticks(self, on_ms30, on_us30):
         """Say at which virtual moment this chip's ticks were 0."""
@@ -115,11 +116,30 @@ class Clock:
         total = self._us + passed
         return self._s + total // 1000000, total // 1000 % 1000
 
+    def base_s(self):
+        """Return whole seconds of the base in hand; call `passed_us` first."""
+        return self._s
+
+    def base_us(self):
+        """Return the us of the base in hand."""
+        return self._us
+
     def want_real_time(self, us):
         """Ask for real time during `us` of real time from now: somebody outside is about to do something."""
         until = add30(real_us() & MASK, us)
-        if self.slot.slow_until_us30 == 0 or diff30(until, self.slot.slow_until_us30) > 0:
-            self.slot.slow_until_us30 = until or 1
+        if self._asked_us30 == 0 or diff30(until, self._asked_us30) > 0:
+            self._asked_us30 = until or 1
+            self._tell_slow()
+
+    def want_answer(self, us):
+        """The same for what a socket waits for; the last word holds, so that an answer may end it."""
+        self._answer_us30 = add30(real_us() & MASK, us) or 1
+        self._tell_slow()
+
+    def _tell_slow(self):
+        asked = self._asked_us30
+        answer = self._answer_us30
+        self.slot.slow_until_us30 = answer if asked == 0 or (answer and diff30(answer, asked) > 0) else asked
 
     def real_time_wanted_us(self):
         """Return for how many us more real time is wanted, 0 for none."""
@@ -128,7 +148,7 @@ class Clock:
             return 0
         left = diff30(until, real_us() & MASK)
         if left <= 0:
-            self.slot.slow_until_us30 = 0
+            self.slot.slow_until_us30 = self._asked_us30 = self._answer_us30 = 0
             return 0
         return left
 

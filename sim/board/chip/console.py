@@ -1,10 +1,12 @@
 """The serial line: the prompt and the raw REPL, as far as mpremote needs them (Ctrl-A, B, C, D; no raw-paste).
 
 What is printed leaves by the process's standard output, which the host copies to the serial line; only what is typed
-comes here. While a program runs, Ctrl-C interrupts it at its next call into the board; the rest waits for the prompt.
+comes here. While a program runs, Ctrl-C interrupts it at its next call into the board; the rest waits for the prompt,
+or for the program that reads `sys.stdin`.
 Raw REPL, ports' shared/runtime/pyexec.c: "raw REPL; CTRL-B to exit", code, Ctrl-D, "OK", output, Ctrl-D, error, Ctrl-D.
 """
 
+import io
 import sys
 
 from . import idle, layout, libc, wire
@@ -83,6 +85,28 @@ def _next():
 
 def _say(text):
     print(text, end="")
+
+
+class _Stdin(io.IOBase):
+    """What the program reads as `sys.stdin`: what is typed on the serial line."""
+
+    def read(self, count=1):
+        """Return characters; waits for them."""
+        return "".join([chr(_next()) for _ in range(count)])
+
+    def ioctl(self, request, argument):
+        """Answer a poll."""
+        return argument & 1 if request == 3 and _input else 0
+
+
+class Sys:
+    """The interpreter's `sys`, with the board's serial line for its standard input."""
+
+    def __init__(self):
+        self.stdin = _Stdin()
+
+    def __getattr__(self, name):
+        return getattr(sys, name)
 
 
 def prompt(is_raw):

@@ -3,7 +3,12 @@
 Geometry of a 4 MiB ESP32: 4096-byte blocks; 512 of them by default. Program, erase and sync are counted in the slot; at
 operation `cut_at` the process dies before it, after it, or in its middle, with half of the bytes written or with
 half of them in random places (`cut_mode`, see layout). What is in the mapped file survives the process.
+
+With a tape every operation is written down before it is done: kind (1 program, 2 erase, 3 sync), address, length (three
+words), and the bytes of a program. The host makes the image of any cut from it (sim/board/flash_tape.py).
 """
+
+import struct
 
 from . import libc
 from .clock import MASK
@@ -18,7 +23,8 @@ _RANDOM = 4
 class Flash:
     """Block device with the extended interface, as esp32.Partition has it. The host erases the image to 0xFF."""
 
-    def __init__(self, image, slot):
+    def __init__(self, image, slot, tape=-1):
+        self._tape = tape
         self._image = memoryview(image)
         self._blocks = len(image) // BLOCK_BYTES
         self._slot = slot
@@ -34,6 +40,10 @@ class Flash:
         if slot.cut_mode == _BEFORE:
             libc.power_off()
         return slot.cut_mode
+
+    def _write_down(self, kind, at, length):
+        head = struct.pack("<III", kind, at, length)
+        libc.write(self._tape, head, len(head))
 
     def _tear(self, at, data, mode):
         """Write half of the data, then die."""
@@ -64,6 +74,9 @@ class Flash:
                 self.ioctl(6, block + one)
         else:
             at += offset
+        if self._tape >= 0:
+            self._write_down(1, at, len(buffer))
+            libc.write(self._tape, buffer, len(buffer))
         mode = self._cut_is_now()
         if mode:
             self._tear(at, buffer, mode)
@@ -71,6 +84,8 @@ class Flash:
 
     def ioctl(self, op, argument):
         """Answer init (1), deinit (2), sync (3), block count (4), block size (5), erase (6)."""
+        if self._tape >= 0 and (op == 3 or op == 6):
+            self._write_down(*((2, argument * BLOCK_BYTES, BLOCK_BYTES) if op == 6 else (3, 0, 0)))
         if op == 4:
             return self._blocks
         if op == 5:

@@ -32,6 +32,8 @@ _script_end = 0
 _script_line = None
 _script_s = 0
 _script_ms = 0
+_script_due30 = 0
+_is_script_far = False
 _is_serving = False
 _bare = None
 
@@ -68,15 +70,23 @@ def _read_script():
     _script_s = int(seconds)
     _script_ms = int(ms)
     _script_line = text
+    _place_script()
 
 
-def _script_wait_ms():
-    """Return ms until the script's next event, at most _JUMP_MAX_MS; negative where it is overdue."""
+def _place_script():
+    """Find the script's next event on the ring of ms; one that is far beyond it is looked at again."""
+    global _script_due30, _is_script_far
     s, ms = clock.stamp()
-    seconds = _script_s - s
-    if seconds > _JUMP_MAX_MS // 1000:
-        return _JUMP_MAX_MS
-    return seconds * 1000 + _script_ms - ms
+    seconds = min(_script_s - s, _JUMP_MAX_MS // 1000)
+    _is_script_far = _script_s - s > seconds
+    _script_due30 = add30(clock.world_ms30(), seconds * 1000 + _script_ms - ms)
+
+
+def _script_wait_ms(now30):
+    """Return ms until the script's next event, at most some _JUMP_MAX_MS; negative where it is overdue."""
+    if _is_script_far:
+        _place_script()
+    return diff30(_script_due30, now30)
 
 
 def reschedule():
@@ -103,15 +113,14 @@ def run_due():
 
 def _run_due():
     happened = False
-    if _script_line is not None:
-        while _script_line is not None and _script_wait_ms() <= 0:
-            text = _script_line
-            _read_script()
-            wire.run(text)
-            irq.deliver()
-            happened = True
+    now30 = clock.world_ms30()
+    while _script_line is not None and _script_wait_ms(now30) <= 0:
+        text = _script_line
+        _read_script()
+        wire.run(text)
+        irq.deliver()
+        happened = True
     if _has_next:
-        now30 = clock.world_ms30()
         while _has_next and diff30(_next30, now30) <= 0:
             for timer in timers:
                 if timer.due30 == _next30:
@@ -163,14 +172,17 @@ def wait(poll, until30, has_deadline, found):
     slot = clock.slot
     while True:
         happened = False
-        if slice_ms:
+        if slice_ms > 0:
             slot.state = _WAITING
-        for one in poll.ipoll(slice_ms):
-            if type(one[0]) is int:
-                happened = True
-            elif found is not None:
-                found.append((one[0], one[1]))
-        slot.state = _BUSY
+        if slice_ms >= 0:
+            for one in poll.ipoll(slice_ms):
+                if type(one[0]) is int:
+                    happened = True
+                elif found is not None:
+                    found.append((one[0], one[1]))
+        if slice_ms > 0:
+            slot.state = _BUSY
+            slot.wakes = slot.wakes + 1 & MASK
         if found:
             clock.want_real_time(QUIET_US)
         if happened or not irq.is_idle():
@@ -188,7 +200,7 @@ def wait(poll, until30, has_deadline, found):
 
 
 def _slice_ms(until30, has_deadline):
-    """Return real ms to wait now, 0 where something is due now; publish the deadline, in jump mode jump to it."""
+    """Return real ms to wait now, 0 where something is due now; publish the deadline, in jump mode jump to it (-1)."""
     slot = clock.slot
     left = _JUMP_MAX_MS
     now30 = clock.world_ms30()
@@ -198,7 +210,7 @@ def _slice_ms(until30, has_deadline):
     if _has_next:
         left = min(left, diff30(_next30, now30))
     if _script_line is not None:
-        left = min(left, _script_wait_ms())
+        left = min(left, _script_wait_ms(now30))
     if left <= 0:
         return 0
     sockets.look(clock)
@@ -207,11 +219,14 @@ def _slice_ms(until30, has_deadline):
     if clock.is_jump:
         wanted = clock.real_time_wanted_us()
         if wanted:
-            return min(left, wanted // 1000 + 1)
+            return 1 if sockets.is_waiting else min(left, wanted // 1000 + 1)
         if left >= _JUMP_MAX_MS:
             return SLICE_MS  # nothing is ever due: only the host can wake it
         clock.own(left)
-        return 0
+        slot.wakes = slot.wakes + 1 & MASK
+        return -1
+    if sockets.is_waiting:
+        return 1
     if clock.shared.has_bell:
         return SLICE_MS
     wanted = clock.shared.wanted

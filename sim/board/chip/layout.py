@@ -47,6 +47,8 @@ SLOT_FIELDS = (
     "mac_high",  # its address, 24 bits and 24 bits
     "mac_low",
     "radio_port",  # UDP port on loopback where its ESP-NOW listens; 0 none
+    "mail",  # a frame of the radio was sent to it that it has not taken yet
+    "wakes",  # how often it has waited for time to pass, since its process was started
 )
 
 RTC_BYTES = 4096
@@ -69,6 +71,7 @@ EXIT_HARD_RESET = 41
 EXIT_SOFT_RESET = 42
 EXIT_WDT_RESET = 43
 EXIT_DEEPSLEEP = 44
+EXIT_MORE_HEAP = 45  # the board itself did not fit beside the program's heap: start it again with more
 
 PWRON_RESET = 1
 HARD_RESET = 2

@@ -9,6 +9,7 @@ import uctypes
 _PROT_READ_WRITE = 3
 _MAP_SHARED = 1
 _O_RDWR = 2
+_O_WRITE_APPEND = 1 | 64 | 1024
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
 
@@ -26,6 +27,13 @@ sendto = _libc.func("i", "sendto", "iPiiPi")
 recv = _libc.func("i", "recv", "iPii")
 shutdown = _libc.func("i", "shutdown", "ii")
 getsockopt = _libc.func("i", "getsockopt", "iiiPP")
+setsockopt = _libc.func("i", "setsockopt", "iiiPi")
+getsockname = _libc.func("i", "getsockname", "iPP")
+getpeername = _libc.func("i", "getpeername", "iPP")
+socket = _libc.func("i", "socket", "iii")
+send = _libc.func("i", "send", "iPii")
+# At most seven numbers, as the format says; it allocates nothing.
+snprintf = _libc.func("i", "snprintf", "Pisiiiiiii")
 leave = _libc.func("v", "_exit", "i")
 getpid = _getpid
 
@@ -45,6 +53,14 @@ def map_file(path, length):
 def bytes_of(path, length):
     """Map a file and return it as a writable buffer."""
     return uctypes.bytearray_at(map_file(path, length), length)
+
+
+def append_to(path):
+    """Open a file to be written at its end, made where it is not there; return the descriptor."""
+    fd = _open(path, _O_WRITE_APPEND, 0o644)
+    if fd < 0:
+        raise OSError(2, path)
+    return fd
 
 
 def die_with_parent():

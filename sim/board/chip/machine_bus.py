@@ -3,7 +3,10 @@
 A bus that the wiring does not have behaves as one with nothing on it: no acknowledge (ENODEV), nothing to read.
 """
 
+import binascii
 import io
+
+from . import wire
 
 i2c_buses = {}  # id, or (scl, sda) of a software bus -> I2CBus
 uart_lines = {}  # id -> UartLine
@@ -14,6 +17,25 @@ _ENODEV = 19
 def _nothing_to_tell():
     pass
 
+
+watched = []  # kinds of buses whose traffic is told: {"op": "watch", "bus": "i2c"}
+
+
+def _tell(kind, number, way, data, address=-1):
+    """Tell the host what went over a bus: `out` to the device, `in` from it."""
+    if kind in watched:
+        where = ',"n":%s' % (number if isinstance(number, int) else '"%s"' % number)
+        if address >= 0:
+            where += ',"addr":%d' % address
+        wire.post(kind, '%s,"%s":"%s"' % (where, way, binascii.hexlify(bytes(data)).decode()))
+
+
+def _watch(message):
+    if message["bus"] not in watched:
+        watched.append(message["bus"])
+
+
+wire.operations["watch"] = _watch
 
 before_access = [_nothing_to_tell]  # the wiring puts here what tells the models the time
 
@@ -35,6 +57,7 @@ class I2C:
 
     def __init__(self, id=0, scl=None, sda=None, freq=400000, timeout=50000):
         self._bus = i2c_buses.get(id) or _Nothing()
+        self._number = id
 
     def scan(self):
         """Return the addresses that acknowledge."""
@@ -44,32 +67,46 @@ class I2C:
     def readfrom(self, addr, nbytes, stop=True):
         """Return bytes from a device."""
         before_access[0]()
-        return self._bus.readfrom(addr, nbytes, stop)
+        data = self._bus.readfrom(addr, nbytes, stop)
+        _tell("i2c", self._number, "in", data, addr)
+        return data
 
     def readfrom_into(self, addr, buf, stop=True):
         """Fill a buffer from a device."""
         before_access[0]()
-        return self._bus.readfrom_into(addr, buf, stop)
+        self._bus.readfrom_into(addr, buf, stop)
+        _tell("i2c", self._number, "in", buf, addr)
 
     def writeto(self, addr, buf, stop=True):
         """Write to a device; return how many bytes were acknowledged."""
         before_access[0]()
+        _tell("i2c", self._number, "out", buf, addr)
         return self._bus.writeto(addr, buf, stop)
 
     def readfrom_mem(self, addr, memaddr, nbytes, addrsize=8):
         """Return bytes from a register."""
         before_access[0]()
-        return self._bus.readfrom_mem(addr, memaddr, nbytes, addrsize=addrsize)
+        data = self._bus.readfrom_mem(addr, memaddr, nbytes, addrsize=addrsize)
+        self._tell_register(addr, memaddr, addrsize, data, True)
+        return data
 
     def readfrom_mem_into(self, addr, memaddr, buf, addrsize=8):
         """Fill a buffer from a register."""
         before_access[0]()
-        return self._bus.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        self._bus.readfrom_mem_into(addr, memaddr, buf, addrsize=addrsize)
+        self._tell_register(addr, memaddr, addrsize, buf, True)
 
     def writeto_mem(self, addr, memaddr, buf, addrsize=8):
         """Write to a register."""
         before_access[0]()
+        self._tell_register(addr, memaddr, addrsize, buf, False)
         return self._bus.writeto_mem(addr, memaddr, buf, addrsize=addrsize)
+
+    def _tell_register(self, addr, memaddr, addrsize, data, is_read):
+        register = memaddr.to_bytes(addrsize // 8, "big")
+        _tell("i2c", self._number, "out", register if is_read else register + bytes(data), addr)
+        if is_read:
+            _tell("i2c", self._number, "in", data, addr)
 
     def deinit(self):
         """Do nothing."""
@@ -133,6 +170,7 @@ class UART(io.IOBase):
 
     def __init__(self, id, baudrate=115200, *args, **kwargs):
         self._line = uart_lines.get(id)
+        self._number = id
         self.baudrate = baudrate
 
     def init(self, baudrate=115200, *args, **kwargs):
@@ -151,13 +189,17 @@ class UART(io.IOBase):
         """Return bytes, or None where there are none."""
         if not self.any():
             return None
-        return self._line.read() if count is None else self._line.read(count)
+        data = self._line.read() if count is None else self._line.read(count)
+        _tell("uart", self._number, "in", data or b"")
+        return data
 
     def readinto(self, into, count=None):
         """Read into a buffer; return how many, or None where there are none."""
         if not self.any():
             return None
-        return self._line.readinto(into) if count is None else self._line.readinto(memoryview(into)[:count])
+        got = self._line.readinto(into) if count is None else self._line.readinto(memoryview(into)[:count])
+        _tell("uart", self._number, "in", memoryview(into)[: got or 0])
+        return got
 
     def readline(self):
         """Return a line, or None."""
@@ -167,6 +209,7 @@ class UART(io.IOBase):
         """Send bytes; return how many."""
         if self._line:
             before_access[0]()
+            _tell("uart", self._number, "out", data)
             self._line.write(data)
         return len(data)
 

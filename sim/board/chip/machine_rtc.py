@@ -17,6 +17,11 @@ def attach(address):
     return _shared
 
 
+def cause():
+    """Return why the chip has started."""
+    return _shared.cause
+
+
 def seconds():
     """Return seconds since 2000: from what it was set to, or from power on."""
     return _shared.set_s + idle.clock.world_s() - _shared.set_at_s

@@ -62,8 +62,8 @@ def _answer(message):
         print("\x00%d" % message["id"])
     wire.post(
         "answer",
-        ',"id":%d,"irq_lost":%d,"flash_ops":%d,"ticks_ms":%d%s'
-        % (message["id"], slot.irq_lost, slot.flash_ops, idle.clock.ticks_ms(), heap()),
+        ',"id":%d,"irq_lost":%d,"flash_ops":%d,"ticks_ms":%d,"wakes":%d%s'
+        % (message["id"], slot.irq_lost, slot.flash_ops, idle.clock.ticks_ms(), slot.wakes, heap()),
     )
 
 

@@ -42,6 +42,18 @@ _NAMES_MAX = 2600
 
 def run(settings):
     """Never returns: the process ends by reset, power cut or the host's word."""
+    try:
+        heap_bytes = _build(settings)
+        ballast = _bind_heap(heap_bytes)
+    except MemoryError:
+        libc.leave(layout.EXIT_MORE_HEAP)
+    wire.post("boot", ',"cause":%d,"epoch":%d%s' % (machine_rtc.cause(), idle.clock.slot.epoch, query_module.heap()))
+    _main(ballast)
+
+
+def _build(settings):
+    """Build the board from the one entry of ``settings``, which is taken out; return how much heap the program has."""
+    settings = settings.pop()
     libc.die_with_parent()
     rtc = machine_rtc.attach(libc.map_file(settings["rtc"], layout.RTC_BYTES))
     street = libc.map_file(settings["street"], layout.STREET_BYTES)
@@ -58,8 +70,11 @@ def run(settings):
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
     wiring_module.hang(settings.get("wiring", {}))
+    if console.is_there():
+        sys.modules["sys"] = console.Sys()
     path, length = settings["flash"]
-    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot)
+    tape = libc.append_to(settings["tape"]) if settings.get("tape") else -1
+    flash = flash_module.Flash(libc.bytes_of(path, length), clock.slot, tape)
     app_rom = settings.get("app_rom")
     script = settings.get("script")
     heap_bytes = settings["heap_bytes"]
@@ -69,7 +84,6 @@ def run(settings):
         app_rom = libc.bytes_of(app_rom[0], app_rom[1])
     if script:
         idle.load_script(libc.map_file(script[0], script[1]), script[1])
-    settings = None
     vfs.umount("/board-rom")
     vfs.umount("/")
     sys.path[:] = _PATH
@@ -80,9 +94,7 @@ def run(settings):
             if not one.startswith("__"):
                 del names[one]
     _mount(flash, app_rom)
-    ballast = _bind_heap(heap_bytes)
-    wire.post("boot", ',"cause":%d,"epoch":%d%s' % (rtc.cause, clock.slot.epoch, query_module.heap()))
-    _main(ballast)
+    return heap_bytes
 
 
 def _start_ticks(clock, rtc):

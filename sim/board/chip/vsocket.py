@@ -33,5 +33,5 @@ def socket(*arguments):
     if not _is_up[0]:
         raise OSError(_ENETUNREACH)
     made = _socket.socket(*arguments)
-    sockets.add(made.fileno(), idle.clock)
+    sockets.add(made.fileno(), idle.clock, len(arguments) < 2 or arguments[1] == SOCK_STREAM)
     return made

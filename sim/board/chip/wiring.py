@@ -10,7 +10,8 @@
 
 An I2C bus is named by its number, or by "scl,sda" for a SoftI2C on those pins. A model is made with what its entry has
 beside `model` and `name`. `name` (else the class's) is what the host calls it by in the operations
-{"op": "fault", "name": "lux", "fault": "no_answer"} and {"op": "set", "name": "lux", "what": "lux", "value": 12}.
+{"op": "fault", "name": "lux", "fault": "no_answer"} and {"op": "set", "name": "lux", "what": "lux", "value": 12}, and
+{"op": "get", "name": "lux", "what": "lux"}, which an event `got` answers: what the part has become.
 Models learn the time, in ms since this start of the process, before every access and at least every 100 ms, or every
 "tick_ms": 60000 where the wiring says so (a clock chip needs it only when it is read, and each tick wakes the board).
 """
@@ -118,5 +119,12 @@ def _set(message):
     setattr(_models[message["name"]], message["what"], message["value"])
 
 
+def _get(message):
+    value = getattr(_models[message["name"]], message["what"])
+    text = str(int(value)) if isinstance(value, int) else '"%s"' % value
+    wire.post("got", ',"name":"%s","what":"%s","value":%s' % (message["name"], message["what"], text))
+
+
+wire.operations["get"] = _get
 wire.operations["fault"] = _fault
 wire.operations["set"] = _set

@@ -33,6 +33,8 @@ class Running(Protocol):
 
     port: int
     title: str
+    # Whether it demands a certificate of each node, and says who may write what.
+    has_rules: bool
 
     def __enter__(self) -> Self: ...
 
@@ -81,6 +83,8 @@ def _wait(port: int, is_alive: Any, told: Any) -> None:
 class Mosquitto:
     """A mosquitto process, from `with` to its end."""
 
+    has_rules = True
+
     def __init__(self, folder: Path, command: Sequence[str], title: str) -> None:
         self.port = free_port()
         self.title = title
@@ -122,6 +126,7 @@ class Amqtt:
     """An amqtt broker in a thread of its own, from `with` to its end."""
 
     title = "amqtt (in the demo's process; demands no certificates, has no rules)"
+    has_rules = False
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()

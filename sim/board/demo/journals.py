@@ -92,6 +92,12 @@ def decided(folder: Path, script: Script) -> list[tuple[int, int, int, int, int]
     return sorted(found, key=lambda piece: piece[0])
 
 
+def known_until(folder: Path, script: Script) -> int:
+    """Return the moment of a node's last record, in ms since noon: what it did later was in RAM, and is lost."""
+    runs = [run for run in read_runs(folder) if run.records]
+    return max((_noon_ms(run, run.records[-1][0], script.noon_s) for run in runs), default=0)
+
+
 def _noon_ms(run: Recorded, tick: int, noon_s: int) -> int:
     clocks = [(at, values) for at, kind, values in run.records if kind == INPUT_CLOCK and values[0] != CLOCK_UNKNOWN]
     if not clocks:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,16 +13,27 @@ _STYLE = Path(__file__).resolve().parents[2] / "report" / "template" / "night.cs
 _MORE = """td, th { text-align: right; white-space: nowrap } td:first-child, th:first-child { text-align: left }
 table tfoot td { color: var(--lamp); font-weight: 600 }
 ul { padding-left: 1.15em; max-width: 68ch } li::marker { color: var(--lamp) }
-.strip { display: block; width: 100%; height: auto; margin-top: 8px }"""
+.strip { display: block; width: 100%; min-width: 720px; height: auto; margin-top: 8px }"""
 _WIDTH, _ROW, _GAP, _LEFT = 1200, 22, 4, 44
 
-REAL = (
-    "firmware/main.py and all it starts, byte for byte what a node gets, each in a MicroPython process of its own "
-    "with a bounded heap",
-    "MQTT 3.1.1 over TLS 1.2 with a certificate for each node, the broker and its rules",
-    "littlefs on a flash image that was cut in the middle of writes; journals, counters, plans and keys on it",
-    "the wave's messages with their authentication and rate limits; energy as the nodes counted and reported it",
-)
+
+def _real(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what of this very night was no double: without a cut nothing was torn, without mosquitto no rules."""
+    rules = "a certificate for each node, the broker and its rules"
+    if not results["has_rules"]:
+        rules = (
+            "the broker's certificate; this broker (amqtt) demands none of a node, and has no rules of who may write"
+        )
+    torn = " that was cut in the middle of writes" if results["cut"] is not None else ""
+    return (
+        "firmware/main.py and all it starts, byte for byte what a node gets, each in a MicroPython process of its own "
+        "with a bounded heap",
+        f"MQTT 3.1.1 over TLS 1.2 with {rules}",
+        f"littlefs on a flash image{torn}; journals, counters, plans and keys on it",
+        "the wave's messages with their authentication and rate limits; energy as the nodes counted and reported it",
+    )
+
+
 DOUBLES = (
     "the chip: pins, PWM, Wi-Fi, ESP-NOW (frames go by UDP on the loopback), RTC and clock chip are models",
     "time: it goes in strides, so that a board may wake a fraction of a second late (its own clock shows it)",
@@ -31,8 +42,9 @@ DOUBLES = (
 )
 
 
-def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]]) -> str:
-    """Return the page. ``levels``: each node's decisions from its journal, as `journals.decided` gives them."""
+def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]], ends: Sequence[int]) -> str:
+    """Return the page. ``levels``: each node's decisions from its journal, as `journals.decided` gives them; ``ends``:
+    the moment of each node's last record (`journals.known_until`)."""
     total = results["total"]
     cut = results["cut"]
     saved = percent(-total["full_night_saving_permille"]) if total["full_night_saving_permille"] is not None else "–"
@@ -53,7 +65,7 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         ("broker", escape(results["broker"])),
         ("passers", str(results["passers"])),
         ("messages", f"{messages}: " + ", ".join(f"{count} {name}" for name, count in results["messages"].items())),
-        ("links made", f"{sum(row['onlines'] for row in results['lamps'])} (one a node, and one after each loss)"),
+        ("links made", str(sum(row["onlines"] for row in results["lamps"]))),
         ("wall clock", f"{results['wall_s']:.0f} s, on average ×{results['rate']}"),
     ]
     if cut is not None:
@@ -79,15 +91,18 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
             for title, value, note in bigs
         )
         + '</div></header><main><section class="wrap"><h2>The light, as the nodes decided it</h2>'
-        f'<p class="soft small">One row a node, from its journal; bright is full light.</p>{_strip(results, levels)}'
+        '<p class="soft small">One row a node, from its journal, up to the last record on its flash; bright is full '
+        f'light.</p><div class="scroll">{_strip(results, levels, ends)}</div>'
         '</section><section class="wrap"><h2>Lamp by lamp</h2><div class="scroll">'
-        f"{_table(results)}</div></section>"
+        f"{_table(results)}</div><p class='soft small'>What a node decided in its last minutes was in RAM, and is not "
+        "in its journal: where it has fewer decisions than the simulator, that is why. Links: one, and one after each "
+        "loss.</p></section>"
         f'<div class="wrap cols"><section><h2>The night</h2><dl class="proof">'
         + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
         + '</dl></section><div class="stack">'
         + "".join(
             f"<section><h2>{title}</h2><ul>{''.join(f'<li>{escape(one)}</li>' for one in lines)}</ul></section>"
-            for title, lines in (("What is real", REAL), ("What is a double", DOUBLES))
+            for title, lines in (("What is real", _real(results)), ("What is a double", DOUBLES))
         )
         + "</div></div></main></body></html>\n"
     )
@@ -119,7 +134,7 @@ def _row(cells: list[Any]) -> str:
     return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
-def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]]) -> str:
+def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]], ends: Sequence[int]) -> str:
     """Draw each node's level over the night: a row of steps, brighter for more light."""
     start, end = results["hours_ms"]
     cut = results["cut"]
@@ -130,12 +145,12 @@ def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         share = (min(max(t_ms, start), end) - start) / (end - start)
         return round(_LEFT + float(share) * (_WIDTH - _LEFT), 1)
 
-    for number, (row, pieces) in enumerate(zip(results["lamps"], levels, strict=True)):
+    for number, (row, pieces, known) in enumerate(zip(results["lamps"], levels, ends, strict=True)):
         y = number * (_ROW + _GAP)
         parts.append(f'<text x="0" y="{y + 15}" fill="#a7b0c4" font-size="12">{escape(row["node"])}</text>')
         parts.append(f'<rect x="{_LEFT}" y="{y}" width="{_WIDTH - _LEFT}" height="{_ROW}" fill="#111622"/>')
         for at, piece in enumerate(pieces):
-            until = pieces[at + 1][0] if at + 1 < len(pieces) else end
+            until = pieces[at + 1][0] if at + 1 < len(pieces) else min(end, known)
             if cut is not None and piece[0] < cut["at_ms"]:
                 until = min(until, cut["at_ms"])
             if piece[2] and until > piece[0]:

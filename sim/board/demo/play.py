@@ -13,7 +13,7 @@ from host_tools.plan.site import load_site
 from sim.scenario import load_scenario
 
 from . import page
-from .journals import Replayed, copy_journals, decided, replay_all
+from .journals import Replayed, copy_journals, decided, known_until, replay_all
 from .night import Night, Settings
 from .nodes import Interpreter
 from .results import results_of, strangers
@@ -131,5 +131,6 @@ def run(
                 file.write(json.dumps(report) + "\n")
     (out / "demo.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     levels = [decided(folders[name], script) for name in script.lamps]
-    (out / "demo.html").write_text(page.render(results, levels), encoding="utf-8")
+    ends = [known_until(folders[name], script) for name in script.lamps]
+    (out / "demo.html").write_text(page.render(results, levels, ends), encoding="utf-8")
     return Played(results, replayed, script)

@@ -45,6 +45,7 @@ def results_of(night: Night, expected: list[Light], replayed: Replayed) -> dict[
         "hours_ms": [night.hours.start_ms, night.hours.end_ms],
         "passers": night.script.passers(night.hours),
         "broker": night.broker.title,
+        "has_rules": night.broker.has_rules,
         "wall_s": round(night.wall_s, 1),
         "rate": round((night.hours.end_ms - night.hours.start_ms) / 1000 / night.wall_s),
         "messages": dict(sorted(night.listener.counts.items())),
