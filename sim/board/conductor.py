@@ -5,9 +5,9 @@ the earliest deadline any of them waits for: the clock stands there until that b
 in virtual time, however slow the computer. It passes at the slow rate (real time) while
 
 * a board is busy (it runs Python), so that its computing takes the time it takes;
-* a socket of a board has just sent (100 ms) or received something (50 ms), so that a TLS handshake or a broker's answer
-  does not time out in virtual time (chip/sockets.py has the rule);
-* a board has passed its deadline and has not yet noticed;
+* the peer of a board's socket has something to read or to answer, so that a TLS handshake or a broker's answer does not
+  time out in virtual time (chip/sockets.py has the rule);
+* a board has passed its deadline and has not yet noticed, or a frame of the radio waits for it;
 * no board is on.
 
 With `slack_us` (for a street of many boards, which is otherwise as slow as one board after the other) time goes in
@@ -193,7 +193,7 @@ class Conductor:
 
     def _tick(self) -> None:
         state_at, deadline_at, has_at = (_SLOT[name] // 4 for name in ("state", "deadline_ms30", "has_deadline"))
-        slow_at = _SLOT["slow_until_us30"] // 4
+        slow_at, mail_at = _SLOT["slow_until_us30"] // 4, _SLOT["mail"] // 4
         real = monotonic_us()
         is_slow = self._rate_wanted == 1
         deadlines: list[int] = []
@@ -203,7 +203,7 @@ class Conductor:
             if slot[state_at] == 0:
                 continue
             is_anyone_there = True
-            if slot[state_at] == 1 or (slot[slow_at] and diff30(slot[slow_at], real % RING) > 0):
+            if slot[state_at] == 1 or slot[mail_at] or (slot[slow_at] and diff30(slot[slow_at], real % RING) > 0):
                 is_slow = True
             elif slot[has_at]:
                 deadlines.append(slot[deadline_at])

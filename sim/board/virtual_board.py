@@ -25,10 +25,11 @@ from .serial_front import SerialFront
 HEAP_BYTES = 110 * 1024
 """What an application finds free on a classic ESP32 with stock MicroPython, as this project budgets it."""
 
-BOARD_HEAP_BYTES = 128 * 1024
+BOARD_HEAP_BYTES = 80 * 1024
+BOARD_HEAP_STEP_BYTES = 24 * 1024
 BOARD_HEAP_MAX_BYTES = 1024 * 1024
 """What the interpreter is given beside it at first, and at most; the board takes what it needs and blocks the rest
-(chip/start.py). Doubled where it does not suffice: each collection of garbage looks through all that is blocked."""
+(chip/start.py). More where it does not suffice: each collection of garbage looks through all that is blocked."""
 
 NVS_BYTES = 16384
 EVENTS_MAX = 200_000
@@ -140,7 +141,7 @@ class VirtualBoard:
         self.folder = folder
         self.runtime = runtime
         self.heap_bytes = heap_bytes
-        self._board_heap_bytes = BOARD_HEAP_BYTES
+        self._given_bytes = 0
         self._names_outside = names_outside
         self._owns_street = street is None
         self.street = street or Street(folder, rate, jump, world_s, start_s)
@@ -433,8 +434,9 @@ class VirtualBoard:
                     self._crash(f"more than {RESETS_MAX_PER_S} resets in a second")
                     return
                 code = self._run_once()
-                if code == layout.EXIT_MORE_HEAP and self._board_heap_bytes < BOARD_HEAP_MAX_BYTES:
-                    self._board_heap_bytes *= 2
+                more = code == layout.EXIT_MORE_HEAP and self._has_mains
+                if more and _give_more_heap(self.runtime, self._given_bytes):
+                    self._slot["epoch"] -= 1
                     continue
                 self._slot["state"] = 0
                 if code != layout.EXIT_SOFT_RESET:
@@ -480,6 +482,7 @@ class VirtualBoard:
         slot["irq_lost"] = 0
         slot["slow_until_us30"] = 0
         slot["wakes"] = 0
+        slot["mail"] = 0
         slot["has_deadline"] = 0
         settings = {
             "board_rom": self._board_rom,
@@ -503,7 +506,8 @@ class VirtualBoard:
         boot = self.folder / "boot.json"
         boot.write_text(json.dumps(settings), encoding="utf-8")
         self.street.conductor.on_bite[self.number] = self._bite
-        heap = f"heapsize={self.heap_bytes + self._board_heap_bytes}"
+        self._given_bytes = _board_heap_bytes(self.runtime)
+        heap = f"heapsize={self.heap_bytes + self._given_bytes}"
         process = subprocess.Popen(
             [*self.runtime.command, "-X", heap, str(_BOOT_PY), str(boot)],
             stdin=subprocess.DEVNULL,
@@ -563,6 +567,22 @@ class VirtualBoard:
                     self._note(json.loads(one))
                 except ValueError:
                     self._note_here("garbled", text=one.decode(errors="replace"))
+
+
+# What boards of an interpreter, by its command, were found to need; known for as long as this process lives.
+_board_heaps: dict[str, int] = {}
+
+
+def _board_heap_bytes(runtime: Runtime) -> int:
+    return _board_heaps.get(runtime.command[-1], BOARD_HEAP_BYTES)
+
+
+def _give_more_heap(runtime: Runtime, given_bytes: int) -> bool:
+    """Have the next start get more than one that was given so much; False where that is the most."""
+    if given_bytes >= BOARD_HEAP_MAX_BYTES:
+        return False
+    _board_heaps[runtime.command[-1]] = max(_board_heap_bytes(runtime), given_bytes + BOARD_HEAP_STEP_BYTES)
+    return True
 
 
 _BOARD_ROM: list[bytes] = []

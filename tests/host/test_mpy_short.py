@@ -91,6 +91,13 @@ PROGRAMS = {
         "    return box.stock, box.label, ship.cargo, ship.speed\n",
         ("stock", "cargo", "speed", "fill"),
     ),
+    "an attribute that a stranger gives to an object that never had it": (
+        "class Box:\n    def __init__(self):\n        self.mark_it = 0\n"
+        "class Ship:\n    def __init__(self):\n        self.cargo = 7\n"
+        "def tag(thing):\n    thing.mark_it = 5\n"
+        "def run():\n    ship = Ship()\n    tag(ship)\n    return ship.cargo, ship.mark_it, Box().mark_it\n",
+        ("mark_it", "cargo", "tag"),
+    ),
     "class attributes are read through class and object": (
         "class Words:\n    first = (1, 2)\n    second = first + (3,)\n    [third] = [9]\n"
         "    def show(self):\n        return self.first, Words.second, self.third\n"

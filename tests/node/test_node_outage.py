@@ -1,17 +1,20 @@
 """Days without a broker: the light is what it would have been, the heap does not fill, and the broker is not stormed.
 
-The board's clock jumps from deadline to deadline, with the whole firmware awake at each. A day costs some minutes of a
-quiet computer (a node looks after its tasks several times a second), so whole months are for `make soak`.
+The board's clock jumps from deadline to deadline, with the whole firmware awake at each. A day costs half a minute of a
+core, one with a thousand reconnections a minute, so whole months are for `make soak`; ``REVERBERE_SOAK_DAYS=2`` makes
+them days.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,7 +38,7 @@ CHIP = """    buses: {{i2c0: {{scl: 22, sda: 21}}}}
     clock_chip: {{name: ds3231, bus: i2c0}}
     sensors:"""
 ORPHAN = HARDWARE.replace("status: 1 min", "status: 15 min").replace("    sensors:", CHIP)
-IDLE_MS = 2000
+IDLE_MS = 5000
 FLAPS_A_DAY = 1000
 FLAP_OFF_S = 20
 PASSERS_AN_HOUR = 15
@@ -48,7 +51,9 @@ START_S = 60
 DUTY_NEAR = 100
 # A report that is being made, a packet under way: what a moment may take more than another.
 HEAP_SWING_BYTES = 4096
-SOAK_DAYS = 30
+# What nobody fetches fills the outbox in the first half day (6 kB, then no more): from here on nothing is to grow.
+HEAP_FROM_S = 43200
+SOAK_DAYS = int(os.environ.get("REVERBERE_SOAK_DAYS", "30"))
 
 
 def daily_plan() -> bytes:
@@ -202,31 +207,33 @@ def test_a_street_does_not_notice_that_there_is_no_access_point(tmp_path: Path, 
 
 @pytest.mark.soak
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("network", ["down", "flapping", "no_ap"])
-def test_a_month_without_its_broker(tmp_path: Path, runtime: Runtime, network: str):
-    """A town changes its IT supplier: a month without a broker, or with one that comes and goes a thousand times a day.
-    The light is the same to the moment, nothing fills up, and nobody's broker is stormed."""
-    lives: dict[str, Life] = {}
+def test_months_without_a_broker(tmp_path: Path, runtime: Runtime):
+    """A town changes its IT supplier: a month with a broker that is dead, or comes and goes a thousand times a day, or
+    without an access point. The light is the same to the moment, nothing fills up, and nobody's broker is stormed.
 
-    def run(which: str) -> None:
-        lives[which] = live(tmp_path, runtime, 24 * SOAK_DAYS, which, SOAK_DAYS)
+    All lives run at once, beside one that knows no network, and each is judged against that one.
+    """
 
-    threads = [threading.Thread(target=run, args=(which,)) for which in ("none", network)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    judge(lives["none"], lives[network], network)
+    def run(which: str) -> Life:
+        return live(tmp_path, runtime, 24 * SOAK_DAYS, which, 4 * SOAK_DAYS)
+
+    networks = ("none", "down", "flapping", "no_ap")
+    with ThreadPoolExecutor(len(networks)) as pool:
+        lives = dict(zip(networks, pool.map(run, networks), strict=True))
+    for which, one in lives.items():
+        print(f"\nfigure: {which}: {one}", end="")
+    for which in networks[1:]:
+        judge(lives["none"], lives[which], which)
 
 
 def judge(alone: Life, disturbed: Life, name: str) -> None:
     """Print and check what is asked of a disturbed life, beside one without any network."""
-    print(f"\nfigure: none: {alone}\nfigure: {name}: {disturbed}")
-    print(f"figure: {name}: changes of light apart by {1000 * difference(alone, disturbed):.0f} ms at most")
+    print(f"\nfigure: {name}: changes of light apart by {1000 * difference(alone, disturbed):.0f} ms at most")
     assert alone.resets == disturbed.resets == 0
     # A link that has stood for a minute is tried again at once: so one attempt for each time it is taken away.
     most = FLAPS_A_DAY if name == "flapping" else ATTEMPTS_A_DAY
     assert disturbed.attempts <= most * disturbed.hours / 24 + 20
     for life in (alone, disturbed):
         check_days(life)
-        assert max(life.heap) <= life.heap[0] + HEAP_SWING_BYTES
+        settled = life.heap[int(len(life.heap) * HEAP_FROM_S / 3600 / life.hours) :]
+        assert max(settled) <= settled[0] + HEAP_SWING_BYTES

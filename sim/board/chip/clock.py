@@ -116,6 +116,14 @@ class Clock:
         total = self._us + passed
         return self._s + total // 1000000, total // 1000 % 1000
 
+    def base_s(self):
+        """Return whole seconds of the base in hand; call `passed_us` first."""
+        return self._s
+
+    def base_us(self):
+        """Return the us of the base in hand."""
+        return self._us
+
     def want_real_time(self, us):
         """Ask for real time during `us` of real time from now: somebody outside is about to do something."""
         until = add30(real_us() & MASK, us)

@@ -47,6 +47,7 @@ SLOT_FIELDS = (
     "mac_high",  # its address, 24 bits and 24 bits
     "mac_low",
     "radio_port",  # UDP port on loopback where its ESP-NOW listens; 0 none
+    "mail",  # a frame of the radio was sent to it that it has not taken yet
     "wakes",  # how often it has waited for time to pass, since its process was started
 )
 

@@ -8,6 +8,8 @@ from . import irq, wire
 
 _pins = {}
 _PINS_MAX = 49
+_PIN_EVENT = wire.shape_of("pin", ("n", "v"))
+_PWM_EVENT = wire.shape_of("pwm", ("n", "duty", "freq", "on"))
 
 
 class _Irq:
@@ -105,7 +107,7 @@ class Pin:
         if self.mode == Pin.OUT or self.mode == Pin.OPEN_DRAIN:
             if self.line is not None:
                 self.line.value(now)
-            wire.post("pin", ',"n":%d,"v":%d' % (self.number, now))
+            wire.post_numbers(_PIN_EVENT, self.number, now)
         edge = Pin.IRQ_RISING if now else Pin.IRQ_FALLING
         if self.handler is not None and self.trigger & edge:
             self.fire(edge)
@@ -224,7 +226,7 @@ class PWM:
 
     def _post(self):
         duty = 65535 - self._duty if self._invert else self._duty
-        wire.post("pwm", ',"n":%d,"duty":%d,"freq":%d,"on":%d' % (self._pin.number, duty, self._freq, self._is_on))
+        wire.post_numbers(_PWM_EVENT, self._pin.number, duty, self._freq, 1 if self._is_on else 0)
 
     def deinit(self):
         """Let go of the pin: from here on the pull resistor decides."""

@@ -7,7 +7,7 @@ after traffic on a socket real time is wanted
 
 * while the peer has something to read, or on its way: a broker that was not let run yet is waited for;
 * then for SETTLE_US, in which whoever has read also answers (a mosquitto takes 0.1 to 1 ms);
-* in all for at most ANSWERS_MAX times `answer_us`: a broker that hangs is the program's affair, in virtual time;
+* in all for at most _ANSWERS_MAX times `answer_us`: a broker that hangs is the program's affair, in virtual time;
 * for `answer_us` (100 ms unless the street says otherwise) after the last segment, where the kernel does not tell of
   the peer, after a socket of UDP was made, of which the kernel counts nothing, and while a socket is connecting.
 
@@ -39,7 +39,7 @@ _SOCK_RAW = 3
 _SOCK_DIAG = 4
 _SOCK_DIAG_BY_FAMILY = 20
 _REQUEST = 1
-# nlmsghdr, then inet_diag_req_v2: ports at 24, addresses at 28 and 44; inet_diag_msg with idiag_rqueue, idiag_wqueue.
+# nlmsghdr and inet_diag_req_v2 (ports at 24, addresses at 28 and 44), or inet_diag_msg with both queues' bytes at 72.
 _ASK_BYTES = 72
 _QUEUES_AT = 72
 _TOLD_BYTES = 256

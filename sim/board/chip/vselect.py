@@ -18,6 +18,7 @@ POLLERR = _select.POLLERR
 POLLHUP = _select.POLLHUP
 _MP_STREAM_POLL = 3
 _LONG_MS = 1 << 28
+_NOTHING = ()
 
 
 class _Poll:
@@ -66,43 +67,44 @@ class _Poll:
             self._real.unregister(obj)
 
     def poll(self, timeout=-1):
-        """Return a list of (object, events), empty after `timeout` ms of virtual time; -1 waits for ever."""
-        found = []
+        """Return a sequence of (object, events), empty after `timeout` ms of virtual time; -1 waits for ever."""
         if timeout == 0 and not self._hard:
             # asyncio asks so before each task's turn. What the host says is looked for each millisecond all the same.
             if irq.is_idle():
                 idle.glance()
             else:
                 irq.deliver()
-            for entry in self._soft:
-                events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
-                if events:
-                    found.append((entry[0], events))
-            return found
+            return self._ask_soft() or _NOTHING
         has_deadline = timeout is not None and timeout >= 0
         until30 = add30(idle.clock.world_ms30(), min(timeout, _LONG_MS)) if has_deadline else 0
         while True:
-            for entry in self._soft:
-                events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
-                if events:
-                    found.append((entry[0], events))
+            found = self._ask_soft()
             if found:
                 # Somebody in Python has something: take what the kernel has too, without waiting.
                 idle.wait(self._real, idle.clock.world_ms30(), True, found)
                 return found
+            if self._hard:
+                found = []
             idle.wait(self._real, until30, has_deadline, found)
             if found:
                 return found
             if has_deadline and diff30(until30, idle.clock.world_ms30()) <= 0:
-                for entry in self._soft:
-                    events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
-                    if events:
-                        found.append((entry[0], events))
-                return found
+                return self._ask_soft() or _NOTHING
+
+    def _ask_soft(self):
+        """Return what the objects written in Python have, None for nothing."""
+        found = None
+        for entry in self._soft:
+            events = entry[0].ioctl(_MP_STREAM_POLL, entry[1])
+            if events:
+                if found is None:
+                    found = []
+                found.append((entry[0], events))
+        return found
 
     def ipoll(self, timeout=-1, flags=0):
-        """Return an iterator over what poll() would return; one-shot flags are not offered."""
-        return iter(self.poll(timeout))
+        """Return what poll() would return, to go through once; one-shot flags are not offered."""
+        return self.poll(timeout)
 
 
 def poll():

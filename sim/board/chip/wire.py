@@ -23,6 +23,7 @@ _lines = {}  # descriptor -> what reads it
 _fd = -1
 _clock = None
 _inbox = bytearray(LINE_MAX)
+_outbox = bytearray(256)
 _filled = 0
 _poll = None
 _reserve = [None] * _RESERVE_WORDS
@@ -80,6 +81,26 @@ def post(kind, more=""):
     except MemoryError:
         libc.write(_fd, _LOST, len(_LOST))
     _keep_reserve()
+
+
+def post_numbers(shape, a, b=0, c=0, d=0):
+    """Send an event of numbers, which allocates nothing: `shape` as `shape_of` has made it."""
+    passed = _clock.passed_us() + _clock.base_us()
+    s = _clock.base_s() + passed // 1000000
+    ms = passed // 1000 % 1000
+    length = libc.snprintf(_outbox, len(_outbox), shape, s, ms, real_us() & 0x3FFFFFFF, a, b, c, d)
+    start = 0
+    while start < length:
+        sent = libc.write(_fd, _outbox if start == 0 else memoryview(_outbox)[start:], length - start)
+        if sent <= 0:
+            libc.leave(layout.EXIT_HOST_GONE)
+        start += sent
+
+
+def shape_of(kind, names):
+    """Return what `post_numbers` wants for an event of this kind with at most four members, numbers of these names."""
+    members = "".join(',"%s":%%d' % name for name in names)
+    return '{"e":"%s","t":%%d.%%03d,"r":%%d%s}\n' % (kind, members)
 
 
 def _post(kind, more):
