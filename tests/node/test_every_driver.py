@@ -134,8 +134,8 @@ CASES = (
     Case("lis3dh", 0, {}, -1, lambda values: True),
     Case("nmea_gnss", 2, {"second": 82_800}, -1, lambda values: True),
 )  # fmt: skip
-# What is no sensor. Dimmers and relays are looked at while they obey, the clock chip gives the first time, and the radio
-# of the neighbours has its frames looked at elsewhere (test_wave.py, test_board_links.py, the demo).
+# What is no sensor. Dimmers and relays are looked at while they obey, the clock chip gives the first time, and the
+# radio of the neighbours has its frames looked at elsewhere (test_wave.py, test_board_links.py, the demo).
 OTHERS = {"dimmer_pwm", "dimmer_0_10v", "dali", "relay", "relay_latching", "ds3231", "espnow_radio"}
 # Outputs with a pin for the level; the relay's coil, and the latching one's that closes.
 PWM_PINS = {0: 25, 1: 26, 3: 27}
@@ -235,8 +235,8 @@ def test_every_sensor_is_heard_and_its_loss_is_told(town: Town):
     assert int(gear["gtin"], 16) == 3760123456789 and gear["gear_wh"] == 123456
     status = town.wait_for("status", lambda twin: twin["lamp"] == 2 and twin["temperature_dc"] is not None)
     assert (status["temperature_dc"], status["power_mw"]) == (410, 38_500)
-    # For two minutes lamp 0 was told 30 %, and its meter went on to say 64 W: what lasts is told. Nothing else is wrong,
-    # and above all no meter is missing that says the same again and again.
+    # For two minutes lamp 0 was told 30 %, and its meter went on to say 64 W: what lasts is told. Nothing else is
+    # wrong, and above all no meter is missing that says the same again and again.
     assert faults(town) == {(0, "dimmingFailure")}, faults(town)
     mark = len(town.messages)
     for case in CASES:
