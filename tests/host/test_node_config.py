@@ -116,8 +116,11 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
     kinds = {"dimmer": {"dimmer"}, "relay": {"relay"}, "clock_chip": {"clock"},
              "sensor": {"presence", "lux", "temperature", "meter", "position", "tilt"}}  # fmt: skip
     catalogue = load_catalogue()
-    for name, (role, _) in ours.items():
+    for name, (role, place) in ours.items():
         assert catalogue[name].kind in kinds[role], name
+        # The table of docs/drivers.md says the bus on which the hardware file has to put it.
+        if place == "bus":
+            assert catalogue[name].buses == [devices.WIRED[name].at], name
 
 
 @pytest.mark.parametrize(
