@@ -24,7 +24,6 @@ from .street_sense import StreetSense
 from .sun import Sun
 from .ticks import ticks_add, ticks_diff
 from .wants import Wants, is_urgent, rank
-from .why import look_ahead
 from .zone import ZoneRule
 
 _NONE = const(255)
@@ -142,6 +141,8 @@ class Controller:
 
     def why(self, answer, tick: int) -> None:
         """Fill an `Answer` for ``tick``, which is not after ``wake_ms``: why it is so, and what comes next."""
+        from .why import look_ahead
+
         self._move_to(tick)
         answer.take(self, tick)
         wants = self._wants

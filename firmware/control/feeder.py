@@ -12,6 +12,8 @@ minute by which tonight's switch-on is early or late shifts tonight's clock by a
 better than that. ``error_s`` allows for both. Measured over three years at three places: within 14 min for a feeder
 right to 8 min, within 16 for one right to 10; one that errs by 20 min makes no clock on most nights, for its
 ``error_s`` says so.
+
+Loaded where it is used, and forgotten: a node whose feeder is not switched has no use for it.
 """
 
 from .civil import DAY_MAX, DAY_MIN, SECONDS_PER_DAY

@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from firmware.control.inputs import Now, Seen
 from firmware.system import journal_format as layout
 from firmware.system.intake import Intake
-from firmware.system.intake_apply import BOUNDS, INPUT_PRESENCE, KINDS, apply_input, is_valid
+from firmware.system.intake_apply import INPUT_PRESENCE, KINDS, apply_input, is_valid
 from firmware.system.journal import Journal
-from firmware.system.journal_format import JournalError, Segment, crc16, fuzz_journal
+from firmware.system.journal_format import crc16
+from firmware.system.journal_read import JournalError, Segment, bounds_of, fuzz_journal
 from host_tools.cli import app
 from sim.journal_replay import ReplayError, read_runs, replay_folder
 from sim.lamp_replay import build_controller
@@ -31,7 +32,7 @@ CUTS = "tests/node/cuts_main.py"
 def entries():
     """Any input that is valid."""
     return st.integers(0, KINDS - 1).flatmap(
-        lambda kind: st.tuples(st.just(kind), *(st.integers(least, most) for least, most in BOUNDS[kind]))
+        lambda kind: st.tuples(st.just(kind), *(st.integers(least, most) for least, most in bounds_of(kind)))
     )
 
 
