@@ -137,9 +137,9 @@ def test_a_whole_night_of_twelve(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_table_fits_a_terminal_of_80_columns() -> None:
     """Most terminals have 80 columns: a table whose heads are cut there is what most people see first."""
     said = io.StringIO()
-    shown = [Shown("R01", True, 1000, 1, True, "sensor", "dynamic"), Shown("R12", False, 0, 0, False, "", "")]
+    shown = [Shown("R01", True, 1000, 1, True, "protection", "temperature"), Shown("R12", False, 0, 0, False, "", "")]
     Console(file=said, width=80).print(table(shown, "title", "caption"))
     lines = said.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
-    for word in ("node", "level (PWM pin)", "someone", "why (last report)", "link", "sensor, by dynamic", "down"):
+    for word in ("node", "level (PWM pin)", "someone", "why (last report)", "link", "100 %", "protection, by", "down"):
         assert any(word in line for line in lines), word

@@ -65,7 +65,7 @@ def table(shown: list[Shown], title: str, caption: str) -> Table:
     found.add_column("node", no_wrap=True, min_width=4)
     found.add_column("level (PWM pin)", no_wrap=True, min_width=_BAR + 6)
     found.add_column("someone", justify="center", no_wrap=True, min_width=7)
-    found.add_column("why (last report)", no_wrap=True, min_width=20)
+    found.add_column("why (last report)", no_wrap=True, min_width=20, max_width=21)
     found.add_column("link", no_wrap=True, min_width=4)
     for one in shown:
         filled = round(one.level * _BAR / 1000)
