@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from firmware.system import intake_apply as kinds
-from firmware.system.journal_format import JournalError, Segment
+from firmware.system.journal_read import JournalError, Segment
 from host_tools.catalogue import load as load_catalogue
 from sim.board.virtual_board import VirtualBoard
 from tests.conftest import require_runtime
