@@ -270,6 +270,24 @@ def test_a_mark_keeps_the_names_of_a_class():
     assert "quiet_ms" in text_of(made) and "reach_m" in text_of(made)
 
 
+def test_values_that_never_change_stand_where_they_are_used():
+    """A text in a table of the module is a place there and a look-up at each use. What is set again, or is made new
+    each time, is no such value; what another bundle takes stays to be taken."""
+    made = same(
+        app="from .control.core import LINE, size\n"
+        "WORD = 'ab'\nPAIR = (1, (b'x', -2))\nSUM_OF = 3 * 4\nLIST = [1]\nTWICE = 1\nTWICE = 2\nMOVED = 5\n"
+        "def move():\n    global MOVED\n    MOVED += 1\n"
+        "def grow():\n    LIST.append(WORD)\n    return len(LIST)\n"
+        "def run():\n    move()\n    WORD_HERE = f'{WORD}:{LINE}'\n"
+        "    return WORD_HERE, WORD + WORD, PAIR[1], SUM_OF, grow(), grow(), TWICE, MOVED, size(LINE)\n",
+        control__core="LINE = 'a line'\nOWN = b'own'\ndef size(text):\n    return len(text) + len(OWN) + len(LINE)\n",
+    )
+    text = made.files["firmware/app.py"].text
+    assert "'ab' + 'ab'" in text and "(1, (b'x', -2))[1]" in text and text.count("[1]") == 2
+    core = made.files["firmware/control/__init__.py"].text
+    assert core.count("'a line'") == 2 and "len(b'own')" in core
+
+
 # -- random programs ----------------------------------------------------------------------------------------------
 
 WORDS = ("level", "fade", "hold", "zone", "power", "lamps")
