@@ -17,16 +17,21 @@ from firmware.control.ticks import ticks_add, ticks_diff
 from firmware.drivers.contract import UNKNOWN, DriverError, NoAnswer
 from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from firmware.system.wakeup import Wakeup
-from firmware.wiring import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
+
+# What a sensor gives (`firmware.wiring`).
+PRESENCE = const(0)
+LUX = const(1)
+TEMPERATURE = const(2)
+METER = const(3)
+GNSS = const(4)
+TILT = const(5)
 
 SILENCE_MS = const(20000)
 _FAILURES_MAX = const(3)
 _REPEAT_MS = const(900000)
 _WAIT_MIN_MS = const(20)
-# How often each kind is read, unless the configuration says otherwise.
-_PERIODS_MS = {PRESENCE: 5000, LUX: 10000, TEMPERATURE: 30000, METER: 10000, GNSS: 1000, TILT: 60000}
 # A radar on a serial line must be emptied before its buffer is full.
-_UART_MS = const(100)
+UART_MS = const(100)
 _UART_FAILURES_MAX = const(100)
 # How old what control knows of a meter may become, and from which power on it is of interest though the lamp is off.
 _METER_AGE_MS = const(25000)
@@ -40,14 +45,17 @@ _EARLY_MS = const(2500)
 
 
 class Sense:
-    """One device: when it is next to be read, what it said last, how often it has failed in a row."""
+    """One device: when it is next to be read, what it said last, how often it has failed in a row.
+
+    ``lamps``: the `Lamp` objects that it is for.
+    """
 
     def __init__(self, kind, driver, lamps, period_ms, name):
         self.kind = kind
         self.driver = driver
         self.lamps = lamps
         self.period_ms = period_ms
-        self.failures_max = _UART_FAILURES_MAX if period_ms == _UART_MS else _FAILURES_MAX
+        self.failures_max = _UART_FAILURES_MAX if period_ms == UART_MS else _FAILURES_MAX
         self.name = name
         self.due_ms = ticks_ms()
         self.failures = 0
@@ -61,14 +69,13 @@ class Sense:
 
 
 class Senses:
-    """All sensors of a node. ``lamps``: its `Lamp` objects; ``keeper``: its `ClockKeeper`, for satellites;
-    ``log(text)``: where it is noted that a device is lost, and that it is back.
+    """All sensors of a node. ``keeper``: its `ClockKeeper`, for satellites; ``log(text)``: where it is noted that a
+    device is lost, and that it is back.
 
     ``failures`` counts readings that failed; ``silent`` names the devices that count as absent.
     """
 
-    def __init__(self, lamps, keeper, log):
-        self._lamps = lamps
+    def __init__(self, keeper, log):
         self._keeper = keeper
         self._log = log
         self._senses = []
@@ -79,17 +86,13 @@ class Senses:
         self.power_mw = UNKNOWN
         self.tilt_dd = UNKNOWN
 
-    def add(self, kind, driver, device):
-        """Add a device as `Wiring.sensor` has built it, with what the configuration says of it."""
-        lamps = [self._lamps[number] for number in device.get("lamps", [0])]
-        period_ms = 1000 * device["period_s"] if "period_s" in device else _PERIODS_MS[kind]
-        if "bus" in device and device["bus"][:4] == "uart":
-            period_ms = _UART_MS
-        if hasattr(driver, "attention"):
+    def add(self, sense):
+        """Add a `Sense`."""
+        if hasattr(sense.driver, "attention"):
             if self._wakeup is None:
                 self._wakeup = Wakeup()
-            driver.attention = self._wakeup.set
-        self._senses.append(Sense(kind, driver, lamps, period_ms, device["name"]))
+            sense.driver.attention = self._wakeup.set
+        self._senses.append(sense)
 
     @property
     def silent(self):
@@ -142,7 +145,7 @@ class Senses:
         kind = sense.kind
         driver = sense.driver
         if kind == PRESENCE:
-            if sense.period_ms == _UART_MS:
+            if sense.period_ms == UART_MS:
                 driver.poll(tick)
             else:
                 driver.poll()
@@ -161,7 +164,7 @@ class Senses:
             driver.read()
             self.tilt_dd = driver.tilt_dd
             self._fault(sense, tick, driver.tilt_dd > _LEAN_DD)
-        if sense.period_ms == _UART_MS and not driver.is_alive(tick):
+        if sense.period_ms == UART_MS and not driver.is_alive(tick):
             raise NoAnswer(sense.name, "says nothing")
 
     def _tell(self, sense, tick, value, share, least):

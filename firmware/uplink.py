@@ -5,7 +5,6 @@ is noted and left out; what fails later is tried again for ever, each at its own
 """
 
 import gc
-import json
 import os
 import socket
 
@@ -19,10 +18,8 @@ from firmware.links.backoff import Backoff
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
-from firmware.links.tls_context import node_context
 from firmware.links.topics import Topics
 from firmware.links.wave_link import Wave
-from firmware.system.sntp import SntpClient
 from firmware.system.store import StoreError
 from firmware.system.wakeup import Wakeup
 
@@ -37,22 +34,9 @@ _AGAIN_MS = const(300000)
 # Without interrupts the radio is asked often enough for a walker.
 _WAVE_LOOK_MS = const(50)
 _SNTP_WAIT_S = const(30)
-_RECEIVE_MAX = const(1536)
-_SEND_MAX = const(1536)
-
-
-class Secrets:
-    """What only this node knows: ``node``, ``service``, ``wave``, ``site`` (bytes, b"" where absent), ``groups``, as
-    (id, secret) pairs, and ``wifi``, a password or None. Raises ValueError for what is none."""
-
-    def __init__(self, data):
-        tree = json.loads(data)
-        self.node = bytes.fromhex(tree["node"])
-        self.service = bytes.fromhex(tree.get("service", ""))
-        self.wave = bytes.fromhex(tree.get("wave", ""))
-        self.site = bytes.fromhex(tree.get("site", ""))
-        self.groups = [(number, bytes.fromhex(secret)) for number, secret in tree.get("groups", [])]
-        self.wifi = tree.get("wifi")
+# A message of the codec (1,100 bytes) with the longest topic to a node or from it (87), and what MQTT adds (9).
+_RECEIVE_MAX = const(1216)
+_SEND_MAX = const(1216)
 
 
 def random_below(bound):
@@ -154,6 +138,8 @@ class Uplink:
 
     def _build(self):
         mqtt = self._mqtt
+        from firmware.links.tls_context import node_context
+
         context, port = node_context(mqtt, self._topics.node_id, self._secret, self._store)
         backoff = Backoff(self._topics.node_id, random_below, mqtt.get("window_s", 300))
         return MqttLink(
@@ -183,7 +169,9 @@ class TimeServers:
         self._addresses = addresses
         self._wifi = wifi
         self._at = 0
-        self._client = None
+        # The socket address of the server whose turn it is, and how it has fared: what a `SntpClient` begins with.
+        self._address = None
+        self._fared = None
         self.wait_s = 0
         self.tick = 0
         self.day = 0
@@ -192,41 +180,45 @@ class TimeServers:
 
     async def query(self):
         """Ask the server whose turn it is; True when the time is known. One that fails gives way to the next."""
+        self.wait_s = _SNTP_WAIT_S
         if not self._wifi.isconnected():
-            self.wait_s = _SNTP_WAIT_S
             return False
-        if self._client is None:
-            self._client = self._open(self._addresses[self._at])
-        client = self._client
-        is_known = client is not None and await client.query()
-        if is_known:
-            self.tick, self.day, self.second, self.ms = client.tick, client.day, client.second, client.ms
+        if self._address is None:
+            self._address = self._find(self._addresses[self._at])
+        if self._address is not None:
+            from firmware.system.sntp import SntpClient
+
+            client = SntpClient(self._address, os.urandom, ticks_ms, self._fared)
+            is_known = await client.query()
+            self._fared = client.fared
             self.wait_s = client.wait_s
-            return True
-        self.wait_s = _SNTP_WAIT_S if client is None else client.wait_s
+            if is_known:
+                self.tick, self.day, self.second, self.ms = client.tick, client.day, client.second, client.ms
+                return True
         if len(self._addresses) > 1:
             self._at = (self._at + 1) % len(self._addresses)
-            self._client = None
+            self._address = None
+            self._fared = None
         return False
 
-    def _open(self, name):
+    def _find(self, name):
         try:
             found = socket.getaddrinfo(name, 123, socket.AF_INET, socket.SOCK_DGRAM)
         except OSError:
             return None
-        return SntpClient(found[0][-1], os.urandom, ticks_ms) if found else None
+        return found[0][-1] if found else None
 
 
 class WaveTask:
     """Carries the wave between the radio and the lamp that has neighbours (the first of the node)."""
 
-    def __init__(self, lamp, secrets, own_id, neighbours, store):
+    def __init__(self, lamp, secret, own_id, neighbours, store):
         import espnow
 
         self._lamp = lamp
         self._wakeup = Wakeup()
         radio = espnow.ESPNow()
-        self.wave = Wave(secrets.wave, own_id, [pair[0] for pair in neighbours], EspNowRadio(radio), store, StoreError)
+        self.wave = Wave(secret, own_id, [pair[0] for pair in neighbours], EspNowRadio(radio), store, StoreError)
         self._message = Message()
         # A frame wakes the task.
         self._has_irq = hasattr(radio, "irq")

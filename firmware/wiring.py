@@ -3,21 +3,16 @@
 A device is ``{"name": …, "pin" or "bus": …}``; what else it holds are the options of its driver, which the host has
 checked against host_tools/drivers/*.json. What cannot be built raises `WiringError`: the lamp's own dimmer then stops
 the start (the launcher keeps the lamp at its safe level), any other device is left out and reported.
+
+Loaded where it is used, and forgotten (`firmware.system.once`).
 """
 
 import machine
 
-from firmware.drivers.civil_date import date_of_day, day_of_date
-from firmware.drivers.contract import BadAnswer, DriverError
+from firmware.drivers.contract import DriverError
 from firmware.links.timing import ticks_ms
+from firmware.senses import GNSS, LUX, METER, PRESENCE, TEMPERATURE, TILT
 
-# What a sensor gives; `firmware.senses` knows what to do with each.
-PRESENCE = "presence"
-LUX = "lux"
-TEMPERATURE = "temperature"
-METER = "meter"
-GNSS = "gnss"
-TILT = "tilt"
 _PLACES = ("name", "pin", "bus", "lamps", "period_s", "pins", "kind")
 
 
@@ -80,41 +75,6 @@ class Wiring:
         return made
 
 
-class ClockChip:
-    """A clock chip as `ClockKeeper` asks it. `read` raises BadAnswer where the chip itself says that it has stopped."""
-
-    def __init__(self, chip, name):
-        self._chip = chip
-        self._name = name
-
-    def read(self):
-        """Return (day, second), UTC."""
-        if not self._chip.read():
-            raise BadAnswer(self._name, "has stopped since it was set")
-        return self._chip.day, self._chip.second
-
-    def write(self, day, second):
-        """Set the chip."""
-        self._chip.set(day, second)
-
-
-class WarmClock:
-    """The ESP32's own clock: right after a reset, and never after a power cut. Before 2020 it was never set."""
-
-    def read(self):
-        """Return (day, second), UTC. Raises BadAnswer where it was not set since power came."""
-        now = machine.RTC().datetime()
-        if now[0] < 2020:
-            raise BadAnswer("rtc", "was not set")
-        return day_of_date(now[0], now[1], now[2]), now[4] * 3600 + now[5] * 60 + now[6]
-
-    def write(self, day, second):
-        """Set it. The day of the week is the chip's own affair."""
-        date = [0, 0, 0]
-        date_of_day(day, date)
-        machine.RTC().datetime((date[0], date[1], date[2], 0, second // 3600, second // 60 % 60, second % 60, 0))
-
-
 def _options(device):
     """Return the options of a driver: lists of JSON become the tuples that drivers take."""
     options = {}
@@ -175,6 +135,7 @@ def _relay(wiring, name, device, options, extra):
 
 def _clock_chip(wiring, name, device, options, extra):
     if name == "ds3231":
+        from firmware.clock_chip import ClockChip
         from firmware.drivers.ds3231 import Ds3231
 
         return ClockChip(Ds3231(wiring.bus(device["bus"]), **options), name)

@@ -20,11 +20,12 @@ from typing import Any
 
 from firmware.control.civil import day_number
 from firmware.control.inputs import CLOCK_UNKNOWN, Now, Seen
-from firmware.control.plan_verify import PlanError
+from firmware.control.plan import PlanError
 from firmware.control.ticks import ticks_diff
 from firmware.system.intake import Intake
 from firmware.system.intake_apply import INPUT_CLOCK, KINDS
-from firmware.system.journal_format import DECISION, GAP, HASH_SIZE, RUN, STARTED, JournalError, Run, Segment
+from firmware.system.journal_format import DECISION, GAP, HASH_SIZE, RUN, STARTED
+from firmware.system.journal_read import JournalError, Run, Segment
 
 from .lamp_replay import build_controller
 

@@ -9,7 +9,14 @@ from .plan_format import (
     PROGRAM_SIZE,
     RULE_SIZE,
 )
-from .plan_verify import verify
+
+
+class PlanError(ValueError):
+    """A plan that cannot be used. ``offset`` is the byte at fault; the plan in force stays in force."""
+
+    def __init__(self, offset: int, reason: str):
+        super().__init__("plan, byte %d: %s" % (offset, reason))
+        self.offset = offset
 
 
 class Plan:
@@ -20,6 +27,8 @@ class Plan:
     """
 
     def __init__(self, data):
+        from .plan_verify import verify
+
         verify(data)
         self._data = data
         self.day_offset_s = data[6] * 3600

@@ -1,5 +1,9 @@
-"""Verify a binary plan before it is used. A plan that cannot be verified changes nothing."""
+"""Verify a binary plan before it is used. A plan that cannot be verified changes nothing.
 
+Loaded where it is used, and forgotten: at the start and at a change of plan.
+"""
+
+from .plan import PlanError
 from .plan_format import (
     ASTRO_MAX,
     ASTRO_OFFSET_MAX_S,
@@ -47,14 +51,6 @@ _CRC_LOW = (
     0x0000, 0x1064, 0x20C8, 0x30AC, 0x4190, 0x51F4, 0x6158, 0x713C, 0x8320, 0x9344, 0xA3E8, 0xB38C,
     0xC2B0, 0xD2D4, 0xE278, 0xF21C,
 )  # fmt: skip
-
-
-class PlanError(ValueError):
-    """A plan that cannot be used. ``offset`` is the byte at fault; the plan in force stays in force."""
-
-    def __init__(self, offset: int, reason: str):
-        super().__init__("plan, byte %d: %s" % (offset, reason))
-        self.offset = offset
 
 
 def crc32(data, length: int) -> int:

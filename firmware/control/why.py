@@ -2,6 +2,8 @@
 
 For the installer's screen, the operator's command and the journal. It looks ahead with the schedule itself and puts it
 back as it was, so it may be asked at any time and changes nothing; it takes as long as a few decisions do.
+
+Loaded where it is used, and forgotten: a lamp is asked a few times a year.
 """
 
 from .civil import SECONDS_PER_DAY

@@ -27,7 +27,6 @@ from firmware.control.inputs import (
 from firmware.control.plan_format import NO_PROGRAM
 from firmware.control.reasons import BY_EMERGENCY, BY_OVERRIDE, BY_SERVICE
 from firmware.control.ticks import ticks_add, ticks_diff
-from firmware.control.why import Answer
 from firmware.system.bootlog import REASON_COMMAND, REASON_SERVICE
 from firmware.system.wakeup import Wakeup
 
@@ -54,7 +53,6 @@ from .codec_fields import (
     VERB_WHY,
     WHY,
 )
-from .identify import Identify
 from .timing import sleep_ms, turn_ms
 
 SILENCE_MS = const(10000)
@@ -80,8 +78,8 @@ _SINCE_MAX_S = const(1000000)
 class Actions:
     """Carries out commands on ``lamps`` (`Lamp`, in the order of the outputs).
 
-    ``gate``: `CommandGate`; ``stages``: a `PlanStage` for each lamp; ``config_stage``: `ConfigStage`; ``keeper``:
-    `ClockKeeper`; ``box``: `Outbox`; ``reports``: `Reports`; ``bootlog``: `BootLog`.
+    ``gate``: `CommandGate`; ``stages``: a `PlanStage` for each lamp; ``config_stage()``: returns a `ConfigStage`;
+    ``keeper``: `ClockKeeper`; ``box``: `Outbox`; ``reports``: `Reports`; ``bootlog``: `BootLog`.
 
     ``switch_plan(lamp, plan)``: makes a controller with the plan (bytes) the one of ``lamps[lamp]``, at the level that
     the lamp has, with `Reports.carry`; raises ValueError or MemoryError and has then changed nothing. ``reset(mode)``:
@@ -120,8 +118,8 @@ class Actions:
         self._verify = verify
         self._wakeup = Wakeup()
         self._command = Command()
-        self._answer = Answer()
-        self._identify = [Identify(self._giver(lamp)) for lamp in lamps]
+        # For each lamp its `Identify`, while somebody stands below it.
+        self._identify: list = [None] * len(lamps)
         # For each lamp the command given last of each kind, for a new controller.
         self._given: list = [[None] * len(_KINDS) for _ in lamps]
         # The switch under way: its steps, what its ack begins with, its lamp; and what came of it.
@@ -173,7 +171,7 @@ class Actions:
         if self._reset_mode != UNKNOWN:
             return _POLL_MS
         for identify in self._identify:
-            if identify.is_running:
+            if identify is not None and identify.is_running:
                 return _POLL_MS
         return turn_ms(self._ticks_ms())
 
@@ -182,8 +180,12 @@ class Actions:
         tick = self._ticks_ms()
         is_known, day, second = self._moment(tick)
         for number in range(len(self._lamps)):
-            if self._identify[number].poll(tick, is_known, day, second):
-                self._lamps[number].kick()
+            identify = self._identify[number]
+            if identify is not None:
+                if identify.poll(tick, is_known, day, second):
+                    self._lamps[number].kick()
+                if identify.is_over:
+                    self._identify[number] = None
         number = self._gate.dark_over(tick)
         while number != UNKNOWN:
             if number < len(self._lamps):
@@ -219,11 +221,11 @@ class Actions:
         if verb == VERB_PLAN_SWITCH:
             return self._begin_switch(accepted)
         if verb == VERB_CONFIGURATION_READ:
-            length, hash8, chunk = self._config_stage.read(values[0], values[1])
+            length, hash8, chunk = self._config_stage().read(values[0], values[1])
             report = codec.encode(CONFIGURATION, (values[0], length, hash8, chunk))
             return DONE if self._send("ack", report) else BUSY
         if verb == VERB_CONFIGURATION_WRITE:
-            return self._config_stage.write(values[0], values[1], values[2], values[3])
+            return self._config_stage().write(values[0], values[1], values[2], values[3])
         if verb == VERB_LOG_READ:
             data = self._bootlog.data(values[0])
             report = codec.encode(LOG, (values[0], values[1], len(data), data[values[1] : values[1] + values[2]]))
@@ -245,7 +247,7 @@ class Actions:
 
     def _light(self, number: int, tick: int) -> int:
         """Give the lamp the command in ``_command``; `ACCEPTED` where it begins later."""
-        self._identify[number].stop(tick)
+        self._stop_identify(number, tick)
         command = self._command
         values = (
             command.kind,
@@ -274,28 +276,35 @@ class Actions:
             lamp.kick()
         return is_taken
 
-    def _giver(self, lamp):
-        """Return what `Identify` gives its steps to: they are not remembered, a new controller gets none of them."""
-        return lambda values: lamp.intake.command(*values)
+    def _stop_identify(self, number: int, tick: int) -> None:
+        if self._identify[number] is not None:
+            self._identify[number].stop(tick)
 
     def _show(self, duration_s: int, tick: int) -> int:
         """Begin to identify: all lamps of the node that have nothing better to do."""
+        from .identify import Identify
+
         is_shown = False
         for number in range(len(self._lamps)):
-            if self._identify[number].start(self._lamps[number].controller, tick, duration_s):
+            lamp = self._lamps[number]
+            if self._identify[number] is None:
+                self._identify[number] = Identify(lamp)
+            if self._identify[number].start(lamp.controller, tick, duration_s):
                 is_shown = True
         self._wakeup.set()
         return DONE if is_shown else BUSY
 
     def _why(self, number: int) -> bytes:
         """Return the `why` report of a lamp."""
+        from firmware.control.why import Answer
+
         lamp = self._lamps[number]
         lamp.intake.wake()
         controller = lamp.controller
         tick = self._ticks_ms()
         if ticks_diff(controller.wake_ms, tick) < 0:
             tick = controller.wake_ms
-        answer = self._answer
+        answer = Answer()
         controller.why(answer, tick)
         has_next = answer.next_level != UNKNOWN
         return codec.encode(
@@ -367,7 +376,7 @@ class Actions:
                 self._reports.plan(number, SWITCH_REFUSED, PLAN_INVALID)
                 return PLAN_INVALID
             return DONE
-        self._identify[number].stop(tick)
+        self._stop_identify(number, tick)
         by = lamp.controller.by
         try:
             self._switch_plan(number, plan)

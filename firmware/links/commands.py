@@ -134,13 +134,14 @@ class CommandGate:
         self._chance = chance
         # Places of keys: four senders of the node, then four of each group.
         self._addresses = [node_id] + [group[0] for group in groups]
-        self._keys = []
+        # 32 bytes for each, one behind the other: a list of bytes would take twice as much.
+        self._keys = b""
         for i in range(len(self._addresses)):
             secret = groups[i - 1][1] if i else node_key
             purpose = codec.PURPOSE_GROUP if i else codec.PURPOSE_COMMAND
             for sender in range(codec.SENDERS):
-                self._keys.append(keys.derive(secret, purpose, bytes((sender,))))
-        places = len(self._keys)
+                self._keys += keys.derive(secret, purpose, bytes((sender,)))
+        places = len(self._addresses) * codec.SENDERS
         self._last = [0] * places
         self._limits = [0] * places
         self._tags = [b""] * places
@@ -252,7 +253,7 @@ class CommandGate:
         if not bucket.take(tick):
             return RATE_LIMITED
         end = len(payload) - codec.MAC_BYTES
-        mac = keys.tag(self._keys[place], payload[:end], codec.MAC_BYTES)
+        mac = keys.tag(self._keys[32 * place : 32 * place + 32], payload[:end], codec.MAC_BYTES)
         if not keys.is_same(mac, payload[end:]):
             return FORGED
         try:

@@ -8,6 +8,8 @@ it lasts makes it last longer and changes nothing else; whoever asks every secon
 A lamp in an emergency, under test, or protecting itself is left alone, and so is one with any command that comes later:
 that ends it at once. Each step ends by itself (UTC), and without a clock within the 12 h of control: should this task
 die, the lamp is lit meanwhile.
+
+Loaded where it is used, and forgotten (`firmware.system.once`).
 """
 
 from firmware.control.civil import DAY_MAX
@@ -27,10 +29,13 @@ _DAY_S = const(86400)
 
 
 class Identify:
-    """Shows one lamp output. ``give(values)``: `Intake.command` with its eight values as a tuple."""
+    """Shows one lamp output (`Lamp`). Its steps are not remembered: the controller of a new plan gets none of them.
 
-    def __init__(self, give):
-        self._give = give
+    ``is_over``: it has been shown, and the next showing need keep no distance from it.
+    """
+
+    def __init__(self, lamp):
+        self._lamp = lamp
         self.is_running = False
         self._end_ms = 0
         self._next_ms = 0
@@ -38,6 +43,11 @@ class Identify:
         self._is_quiet = False
         self._is_high = False
         self._low = _LOW_MIN_PERMILLE
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing of it is left to be known."""
+        return not self.is_running and not self._is_quiet
 
     def start(self, controller, tick: int, duration_s: int) -> bool:
         """Begin, or go on for longer; False where the lamp has something better to do."""
@@ -85,6 +95,9 @@ class Identify:
         # A service command of a moment that never comes: it takes the place of the step, and is itself never in force,
         # with a clock or without. A resume would end the commands of others.
         self._give((COMMAND_SERVICE, _HIGH_PERMILLE, _RAMP_MS, _RAMP_MS, DAY_MAX, 0, DAY_MAX, 1))
+
+    def _give(self, values) -> None:
+        self._lamp.intake.command(*values)
 
     def _note(self, tick: int) -> None:
         self._is_quiet = True

@@ -7,30 +7,27 @@ every ``idle_ms`` when nothing moves: no interpreter's ``select`` then has a say
 Every wait has a bound, and every failure closes the socket and raises an `MqttError`; light never waits for any of it.
 """
 
-import gc
-import socket
-
 from firmware.control.compat import const
 from firmware.control.ticks import ticks_diff
 
 from . import mqtt_packets as packets
-from .mqtt_packets import MqttError, PacketError, PacketReader, Refused
-from .names import is_address
+from .mqtt_packets import MqttError, PacketError, PacketReader
 from .timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
 from .transport import LinkLost, Transport
 
 # `MqttClient.post`: there is no room now, try again after a turn.
 BUSY = const(-1)
 
-_CONNECT_MS = const(10000)
 # The handshake of an ESP32 takes about a second, and a broker in a storm has a queue.
 _HANDSHAKE_MS = const(15000)
 _CONNACK_MS = const(10000)
 _PING_MS = const(20000)
 _ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
-_READ_SIZE = const(512)
-_READS_A_TURN = const(4)
+_READ_SIZE = const(256)
+_READS_A_TURN = const(8)
+# Room to acknowledge what one read brings: 4 bytes for each PUBLISH, of 7 bytes or more.
+_ACKS_SIZE = const(148)
 # After so many failures in a row the address is asked for again.
 _RESOLVE_AFTER = const(8)
 
@@ -57,8 +54,9 @@ class MqttClient:
     (a memoryview) if it keeps it. A QoS 1 message is acknowledged when ``on_message`` has returned or raised: a message
     that kills its reader must not come back for ever.
 
-    ``receive_max`` and ``send_max``: bytes of the two buffers, allocated once; ``inflight_max``: QoS 1 messages under
-    way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer may take.
+    ``receive_max``: bytes of the largest message taken; ``send_max``: bytes on their way out, at most, and of the
+    largest packet sent. Neither is allocated in advance: a link that rests takes some 400 bytes. ``inflight_max``: QoS
+    1 messages under way; ``handshake_ms``, ``connack_ms``, ``ping_ms``: how long an answer may take.
 
     ``session_present``: what the broker said at the last connection. ``received_oversize``: messages that were larger
     than ``receive_max``, read past and acknowledged. ``handshakes``: TLS handshakes completed.
@@ -97,12 +95,14 @@ class MqttClient:
         self._has_tls = tls_context is not None
         self._reader = PacketReader(receive_max)
         self._read_buffer = bytearray(_READ_SIZE)
-        # Behind what we send ourselves there is always room to acknowledge what one read brings (at most 73 × 4 bytes).
+        # Packets on their way out, each written from where it lies: how many bytes they are, and how many of the first
+        # are gone. Behind what we send ourselves there is always room to acknowledge what one read brings.
         self._send_max = send_max
-        self._out = bytearray(send_max + _READ_SIZE)
-        self._out_view = memoryview(self._out)
-        self._out_end = 0
-        self._out_try = 0
+        self._queue: list = []
+        self._queued = 0
+        self._gone = 0
+        # The last of the queue, while it is acknowledgements of which none has been tried.
+        self._acks: bytearray | None = None
         self._inflight: list[_InFlight] = []
         self._inflight_max = inflight_max
         self._last_id = 0
@@ -132,10 +132,12 @@ class MqttClient:
         Bounded by 10 s for TCP, ``handshake_ms``, ``connack_ms`` and the DNS. Raises `MqttError`; then everything is
         closed. What was under way with QoS 1 goes out again: with DUP if the broker has kept the session, else as new.
         """
+        from .mqtt_open import open_session
+
         self.close()
         is_done = False
         try:
-            await self._connect(is_clean)
+            await open_session(self, is_clean)
             is_done = True
         finally:
             if is_done:
@@ -146,80 +148,15 @@ class MqttClient:
                 if self._failures % _RESOLVE_AFTER == 0:
                     self._address = None
 
-    async def _connect(self, is_clean):
-        # TLS wants two large blocks: have the heap in order before (reliability.md, C2).
-        gc.collect()
-        address = await self._find()
-        start = ticks_ms()
-        self._transport.begin(address)
-        pause = 1
-        while not self._transport.is_connected():
-            if ticks_diff(ticks_ms(), start) > _CONNECT_MS:
-                raise LinkLost("timeout connect")
-            await sleep_ms(pause)
-            pause = min(2 * pause, self._idle_ms)
-        hello = packets.encode_connect(
-            self._client_id, self._keepalive_s, is_clean, self._will, self._user, self._password
-        )
-        self._check_fits(hello)
-        self._put(hello)
-        start = ticks_ms()
-        while self._out_end:
-            moved = self._write()
-            if moved or not self._out_end:
-                continue
-            if ticks_diff(ticks_ms(), start) > self._handshake_ms:
-                raise LinkLost("timeout handshake")
-            await sleep_ms(2)
-        if self._has_tls:
-            self.handshakes += 1
-        start = ticks_ms()
-        self._sent_tick = start
-        reader = self._reader
-        # One byte at a time: what follows CONNACK stays in the socket until we are ready for it.
-        one = memoryview(self._read_buffer)[:1]
-        pause = 1
-        while not reader.is_complete:
-            if self._transport.read_into(one):
-                reader.feed(one, 0, 1)
-                if reader.kind != packets.CONNACK:
-                    raise PacketError("malformed", "type %d before CONNACK" % reader.kind)  # [MQTT-3.2.0-1]
-                continue
-            if ticks_diff(ticks_ms(), start) > self._connack_ms:
-                raise LinkLost("timeout connack")
-            await sleep_ms(pause)
-            pause = min(2 * pause, self._idle_ms)
-        if reader.code:
-            raise Refused(reader.code)
-        self.session_present = reader.session_present
-        self._heard_tick = ticks_ms()
-        self.is_connected = True
-        for message in self._inflight:
-            if message.is_sent or not self.session_present:
-                packets.mark_duplicate(message.packet, self.session_present)
-            message.is_sent = False
-
-    async def _find(self):
-        if self._address is None:
-            host = self._host
-            if self._resolve is not None and not is_address(host):
-                host = await self._resolve(host)
-            try:
-                found = socket.getaddrinfo(host, self._port, socket.AF_INET, socket.SOCK_STREAM)
-            except OSError as error:
-                raise LinkLost("dns", str(error.errno))
-            if not found:
-                raise LinkLost("dns")
-            self._address = found[0][-1]
-        return self._address
-
     def close(self):
         """Close at once, without goodbye: the broker will publish the will. It may be called at any time."""
         self.is_connected = False
         self._transport.close()
         self._reader.reset()
-        self._out_end = 0
-        self._out_try = 0
+        self._queue = []
+        self._queued = 0
+        self._gone = 0
+        self._acks = None
         self._ask_id = 0
         self._is_pinging = False
         self._pause_ms = 1
@@ -229,8 +166,10 @@ class MqttClient:
         try:
             if self.is_connected:
                 start = ticks_ms()
-                self._put(packets.DISCONNECT_PACKET)
-                while self._out_end and ticks_diff(ticks_ms(), start) < _GOODBYE_MS:
+                from .mqtt_open import DISCONNECT_PACKET
+
+                self._put(DISCONNECT_PACKET)
+                while self._queue and ticks_diff(ticks_ms(), start) < _GOODBYE_MS:
                     if not self._write():
                         await sleep_ms(2)
         except MqttError:
@@ -286,11 +225,19 @@ class MqttClient:
 
         Raises `MqttError`.
         """
-        return await self._ask(packets.encode_subscribe, topics, qos)
+        from .mqtt_open import encode_subscribe
+
+        answer = await self._ask(encode_subscribe, topics, qos)
+        if len(answer) != len(topics):
+            self.close()
+            raise PacketError("malformed", "SUBACK for %d topics" % len(answer))  # [MQTT-3.8.4-5]
+        return answer
 
     async def unsubscribe(self, topics):
         """Unsubscribe from 1 … 16 topic filters. Raises `MqttError`."""
-        await self._ask(packets.encode_unsubscribe, topics)
+        from .mqtt_open import encode_unsubscribe
+
+        await self._ask(encode_unsubscribe, topics)
 
     async def _ask(self, encode, topics, *rest):
         packet_id = self._next_id()
@@ -310,9 +257,6 @@ class MqttClient:
         answer = self._answer
         if not self._has_answer:
             raise LinkLost("not connected")
-        if encode is packets.encode_subscribe and len(answer) != len(topics):
-            self.close()
-            raise PacketError("malformed", "SUBACK for %d topics" % len(answer))  # [MQTT-3.8.4-5]
         return answer
 
     async def step(self):
@@ -367,13 +311,23 @@ class MqttClient:
         if len(packet) > self._send_max:
             raise ValueError("packet of %d bytes: send_max is %d" % (len(packet), self._send_max))
 
-    def _put(self, packet, bound=0):
-        end = self._out_end + len(packet)
-        if end > (bound or self._send_max):
+    def _put(self, packet, extra=0):
+        """Queue a packet; False where that would be more than ``send_max`` bytes, and ``extra``."""
+        if self._queued + len(packet) > self._send_max + extra:
             return False
-        self._out_view[self._out_end : end] = packet
-        self._out_end = end
+        self._queue.append(packet)
+        self._queued += len(packet)
+        self._acks = None
         return True
+
+    def _acknowledge(self, packet_id):
+        """Queue a PUBACK; those that wait one behind the other leave in one piece."""
+        ack = packets.encode_puback(packet_id)
+        if self._acks is not None:
+            self._acks.extend(ack)
+            self._queued += len(ack)
+        elif self._put(ack, _ACKS_SIZE):
+            self._acks = ack
 
     def _send_inflight(self):
         for one in self._inflight:
@@ -384,21 +338,25 @@ class MqttClient:
                 one.tick = ticks_ms()
 
     def _write(self):
-        if not self._out_end:
-            return False
-        # TLS may hold a record half-sent, and wants the same bytes again: what is tried stays until it is taken.
-        if not self._out_try:
-            self._out_try = self._out_end
-        count = self._transport.write(self._out_view[: self._out_try])
-        if not count:
-            return False
-        left = self._out_end - count
-        if left:
-            self._out_view[:left] = self._out_view[count : self._out_end]
-        self._out_end = left
-        self._out_try = 0
-        self._sent_tick = ticks_ms()
-        return True
+        """Write what can be written now; tell whether that was anything."""
+        moved = False
+        while self._queue:
+            packet = self._queue[0]
+            # TLS may hold a record half-sent, and wants the same bytes again: what is tried does not grow any more.
+            if packet is self._acks:
+                self._acks = None
+            count = self._transport.write(memoryview(packet)[self._gone :] if self._gone else packet)
+            if not count:
+                break
+            moved = True
+            self._gone += count
+            self._queued -= count
+            if self._gone == len(packet):
+                self._queue.pop(0)
+                self._gone = 0
+        if moved:
+            self._sent_tick = ticks_ms()
+        return moved
 
     # --- receiving ----------------------------------------------------------------------------------
 
@@ -408,7 +366,7 @@ class MqttClient:
         moved = False
         for _ in range(_READS_A_TURN):
             # Without room for the acknowledgements nothing more is read.
-            if len(self._out) - self._out_end < _READ_SIZE:
+            if self._queued > self._send_max:
                 break
             count = self._transport.read_into(buffer)
             if not count:
@@ -432,7 +390,7 @@ class MqttClient:
                     self.on_message(reader.topic, reader.payload, reader.retain)
             finally:
                 if reader.qos:
-                    self._put(packets.encode_puback(reader.packet_id), len(self._out))
+                    self._acknowledge(reader.packet_id)
         elif kind == packets.PUBACK:
             for i in range(len(self._inflight)):
                 if self._inflight[i].packet_id == reader.packet_id:

@@ -91,9 +91,9 @@ class MqttLink:
         )
         # Called at least once a minute while the session is kept or waited for; whoever watches this task sets it.
         self.beat = _silent
-        # Topics subscribed to since power-on; what a session of an earlier life had is asked for again.
-        self._subscribed: tuple = ()
-        self._groups: tuple = ()
+        # The groups whose topics were subscribed to since power-on, with the node's own; None for nothing. What a
+        # session of an earlier life had is asked for again.
+        self._subscribed: tuple | None = None
         self._waiting_id = 0
         self._wants_clean = False
         self._is_proven = False
@@ -156,7 +156,7 @@ class MqttLink:
         self.attempts += 1
         try:
             await self._client.connect(self._wants_clean)
-        except (MqttError, MemoryError) as error:
+        except (MqttError, MemoryError, ImportError) as error:
             self.failures += 1
             self.last_error = _name_of(error)
             return self._backoff.failed_ms()
@@ -168,7 +168,7 @@ class MqttLink:
             await self._greet()
             self.is_online = True
             await self._serve()
-        except (MqttError, MemoryError) as error:
+        except (MqttError, MemoryError, ImportError) as error:
             self.losses += 1
             self.last_error = _name_of(error)
             # What a session keeps for us may be what we cannot read: without it, the retained topics still come.
@@ -182,25 +182,25 @@ class MqttLink:
     async def _greet(self):
         """Subscribe where needed, and announce the node."""
         if not self._client.session_present:
-            self._subscribed = ()
+            self._subscribed = None
         await self._subscribe()
         await self._client.publish(self._topics.own("state"), self._state_online, 1, True)
 
     async def _subscribe(self):
-        self._groups = self._topics.groups
-        wanted = tuple(self._topics.listened())
-        if wanted == self._subscribed:
+        topics = self._topics
+        groups = topics.groups
+        if self._subscribed == groups:
             return
-        gone = [topic for topic in self._subscribed if topic not in wanted]
+        gone = [topics.group_cmd(group) for group in self._subscribed or () if group not in groups]
         if gone:
             await self._client.unsubscribe(gone)
-        answer = await self._client.subscribe(wanted)
+        answer = await self._client.subscribe(topics.listened())
         self.refused_topics = 0
         for code in answer:
             if code == SUBACK_FAILURE:
                 self.refused_topics += 1
         # A refusal is the broker's rules at fault: asked again at the next connection, so that it shows there too.
-        self._subscribed = () if self.refused_topics else wanted
+        self._subscribed = None if self.refused_topics else groups
 
     async def _serve(self):
         """Publish what waits, until the link is lost."""
@@ -210,8 +210,7 @@ class MqttLink:
                 raise LinkLost("network")
             if not self._is_proven and ticks_diff(ticks_ms(), self._start_tick) >= _PROOF_MS:
                 self._is_proven = True
-            # `Topics.set_groups` makes a new tuple each time; to make all topics at each turn would fill the heap.
-            if self._subscribed and self._topics.groups is not self._groups:
+            if self._subscribed is not None and self._subscribed != self._topics.groups:
                 await self._subscribe()
             self._publish_next()
             await self._client.step()
@@ -258,5 +257,6 @@ def _silent():
 
 
 def _name_of(error):
-    # A heap without room for a packet is the link's trouble only: it closes, and tries again later.
+    # A heap without room for a packet, or for the code that opens a session, is the link's trouble only: it closes, and
+    # tries again later.
     return error.what if isinstance(error, MqttError) else "memory"

@@ -1,10 +1,13 @@
-"""MQTT 3.1.1 on the wire: what a node sends, and a bounded reader for what a broker sends.
+"""MQTT 3.1.1 on the wire: messages as a node sends them, and a bounded reader for what a broker sends.
+
+How a session is opened: `mqtt_open`.
 
 Source: MQTT Version 3.1.1, OASIS Standard, 29 October 2014; numbers in brackets are its sections and its normative
 statements. QoS 2 is not used: a node never asks for it, so a broker that sends it breaks [3.8.4].
 
-The reader takes bytes in any portions and holds one packet at a time in a buffer allocated once. Whatever bytes come,
-it raises `MqttError` or nothing.
+The reader takes bytes in any portions and holds one packet at a time: a small one in a buffer of its own, a large one
+in one that is let go with the next packet. Whatever bytes come, it raises `MqttError`, for a large one MemoryError, or
+nothing.
 """
 
 from firmware.control.compat import const
@@ -18,8 +21,6 @@ UNSUBACK = const(11)
 PINGRESP = const(13)
 
 PINGREQ_PACKET = b"\xc0\x00"
-DISCONNECT_PACKET = b"\xe0\x00"
-
 # What a SUBACK says of a topic that the broker refuses [3.9.3].
 SUBACK_FAILURE = const(0x80)
 
@@ -28,15 +29,8 @@ TOPICS_MAX = const(16)
 # Bytes of a topic; ours are about 60. A string may have 65,535 [1.5.3].
 TOPIC_MAX = const(256)
 PACKET_MAX = const(268435455)
-
-_CONNECT_REASONS = (
-    "accepted",
-    "protocol version refused",
-    "client id refused",
-    "server unavailable",
-    "bad user or password",
-    "not authorised",
-)
+# A command, an acknowledgement: what a broker sends all day.
+_SMALL = const(128)
 
 
 class MqttError(Exception):
@@ -51,59 +45,18 @@ class PacketError(MqttError):
     """The broker sent what MQTT 3.1.1 forbids, or more than this node takes: the connection must be closed [4.8]."""
 
 
-class Refused(MqttError):
-    """The broker's CONNACK says no; ``code`` is its return code, 1 … 5 [3.2.2.3]."""
-
-    def __init__(self, code):
-        super().__init__("refused", _CONNECT_REASONS[code])
-        self.code = code
-
-
-def encode_connect(client_id, keepalive_s, is_clean, will=None, user=None, password=None):
-    """Return a CONNECT packet [3.1].
-
-    ``client_id``: text; ``keepalive_s``: 0 (off) … 65535; ``will``: None or (topic, payload, qos 0 or 1, retain);
-    ``user`` text or None; ``password`` bytes or None. Raises ValueError for what cannot be said.
-    """
-    if not 0 <= keepalive_s <= 65535:
-        raise ValueError("keepalive_s: 0 ... 65535")
-    if not client_id and not is_clean:
-        raise ValueError("client_id: a kept session needs one")  # [MQTT-3.1.3-7]
-    if password is not None and user is None:
-        raise ValueError("password without user")  # [MQTT-3.1.2-22]
-    flags = 2 if is_clean else 0
-    body = bytearray(b"\x00\x04MQTT\x04\x00")
-    body.append(keepalive_s >> 8)
-    body.append(keepalive_s & 255)
-    _add_string(body, client_id.encode())
-    if will is not None:
-        topic, payload, qos, retain = will
-        _check_qos(qos)
-        flags |= 4 | (qos << 3) | (32 if retain else 0)
-        _add_string(body, _topic_bytes(topic))
-        _add_string(body, payload)
-    if user is not None:
-        flags |= 128
-        _add_string(body, user.encode())
-    if password is not None:
-        flags |= 64
-        _add_string(body, password)
-    body[7] = flags
-    return _packet(0x10, body)
-
-
 def encode_publish(topic, payload, qos=0, retain=False, packet_id=0):
     """Return a PUBLISH packet [3.3] as a bytearray; `mark_duplicate` turns it into its own repetition.
 
     ``qos`` 0 or 1; ``packet_id`` 1 … 65535 with QoS 1. Raises ValueError.
     """
-    _check_qos(qos)
-    name = _topic_bytes(topic)
+    check_qos(qos)
+    name = topic_bytes(topic)
     size = 2 + len(name) + len(payload) + (2 if qos else 0)
-    packet = _header(0x30 | (qos << 1) | (1 if retain else 0), size)
-    _add_string(packet, name)
+    packet = header(0x30 | (qos << 1) | (1 if retain else 0), size)
+    add_string(packet, name)
     if qos:
-        _add_id(packet, packet_id)
+        add_id(packet, packet_id)
     packet.extend(payload)
     return packet
 
@@ -116,26 +69,14 @@ def mark_duplicate(packet, is_duplicate=True):
 def encode_puback(packet_id):
     """Return a PUBACK packet [3.4]."""
     packet = bytearray(b"\x40\x02")
-    _add_id(packet, packet_id)
+    add_id(packet, packet_id)
     return packet
-
-
-def encode_subscribe(packet_id, topics, qos=1):
-    """Return a SUBSCRIBE packet for 1 … ``TOPICS_MAX`` topic filters with one QoS [3.8]. Raises ValueError."""
-    _check_qos(qos)
-    body = _id_and_filters(packet_id, topics, qos)
-    return _packet(0x82, body)
-
-
-def encode_unsubscribe(packet_id, topics):
-    """Return an UNSUBSCRIBE packet for 1 … ``TOPICS_MAX`` topic filters [3.10]. Raises ValueError."""
-    return _packet(0xA2, _id_and_filters(packet_id, topics, None))
 
 
 class PacketReader:
     """Packets from a broker, out of bytes in any portions.
 
-    ``size_max``: bytes of the largest PUBLISH kept (its topic and payload); the buffer is allocated once. A larger
+    ``size_max``: bytes of the largest PUBLISH kept (its topic and payload). A larger
     PUBLISH of up to ``skip_max`` bytes is read past and reported with ``is_oversize`` and no payload: were it refused
     by closing, a kept session or a retained topic would bring it again at every connection, for ever. Beyond that:
     `PacketError`, as for everything malformed. All other packets have at most 2 + ``TOPICS_MAX`` bytes.
@@ -157,8 +98,7 @@ class PacketReader:
             raise ValueError("size_max: 64 or more")
         self._size_max = size_max
         self._skip_max = skip_max
-        self._buffer = bytearray(size_max)
-        self._view = memoryview(self._buffer)
+        self._small = bytearray(_SMALL)
         self.reset()
 
     def reset(self):
@@ -168,6 +108,8 @@ class PacketReader:
         self.session_present = False
         self.code = 0
         self.topic = ""
+        self._buffer = self._small
+        self._view = memoryview(self._small)
         self.payload = self._view[:0]
         self.codes = self._view[:0]
         self.qos = 0
@@ -181,6 +123,7 @@ class PacketReader:
         self._shift = 0
         self._remaining = 0
         self._kept = 0
+        self._most = 0
         self._left = 0
 
     def feed(self, data, at, end):
@@ -211,6 +154,7 @@ class PacketReader:
                 self._stage = 2
                 self._kept = 0
                 self._left = self._remaining
+                self._hold(min(self._left, self._size_max))
                 if not self._left:
                     self._finish()
                     return at
@@ -249,11 +193,23 @@ class PacketReader:
         elif size != (0 if self.kind == PINGRESP else 2):
             raise PacketError("malformed", "type %d of %d bytes" % (self.kind, size))
 
+    def _hold(self, size):
+        """Have a buffer for ``size`` bytes; the last large one is let go before the next is taken."""
+        self._most = size
+        if self._buffer is not self._small or size > _SMALL:
+            # What was handed out of it goes too.
+            self._buffer = self._small
+            self._view = memoryview(self._small)
+            self.payload = self.codes = self._view[:0]
+            if size > _SMALL:
+                self._buffer = bytearray(size)
+                self._view = memoryview(self._buffer)
+
     def _take_body(self, data, at, end):
         count = end - at
         if count > self._left:
             count = self._left
-        room = self._size_max - self._kept
+        room = self._most - self._kept
         if room:
             kept = room if count > room else count
             self._buffer[self._kept : self._kept + kept] = data[at : at + kept]
@@ -313,7 +269,7 @@ class PacketReader:
             raise PacketError("malformed", "packet id 0")  # [MQTT-2.3.1-1]
 
 
-def _header(first, size):
+def header(first, size):
     """Return the fixed header [2.2]: first byte and remaining length, seven bits a byte, the lowest first."""
     if size > PACKET_MAX:
         raise ValueError("packet of %d bytes" % size)
@@ -326,13 +282,8 @@ def _header(first, size):
     return header
 
 
-def _packet(first, body):
-    packet = _header(first, len(body))
-    packet.extend(body)
-    return packet
-
-
-def _add_string(packet, data):
+def add_string(packet, data):
+    """Add a string with its length in two bytes [1.5.3]. Raises ValueError beyond 65,535 bytes."""
     if len(data) > 65535:
         raise ValueError("string of %d bytes" % len(data))
     packet.append(len(data) >> 8)
@@ -340,26 +291,15 @@ def _add_string(packet, data):
     packet.extend(data)
 
 
-def _add_id(packet, packet_id):
+def add_id(packet, packet_id):
+    """Add a packet id [2.3.1]. Raises ValueError beyond 1 … 65535."""
     if not 1 <= packet_id <= 65535:
         raise ValueError("packet id %d: 1 ... 65535" % packet_id)
     packet.append(packet_id >> 8)
     packet.append(packet_id & 255)
 
 
-def _id_and_filters(packet_id, topics, qos):
-    if not 1 <= len(topics) <= TOPICS_MAX:
-        raise ValueError("%d topics: 1 ... %d" % (len(topics), TOPICS_MAX))
-    body = bytearray()
-    _add_id(body, packet_id)
-    for topic in topics:
-        _add_string(body, topic.encode())
-        if qos is not None:
-            body.append(qos)
-    return body
-
-
-def _topic_bytes(topic):
+def topic_bytes(topic):
     """Return a topic to publish to as bytes: 1 … ``TOPIC_MAX`` bytes without wildcards and NUL [4.7]."""
     name = topic.encode()
     if not 0 < len(name) <= TOPIC_MAX:
@@ -370,6 +310,7 @@ def _topic_bytes(topic):
     return name
 
 
-def _check_qos(qos):
+def check_qos(qos):
+    """Raise ValueError for a QoS that is not used here."""
     if qos not in (0, 1):
         raise ValueError("qos %d: 0 or 1" % qos)

@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 # A connection in progress, or nothing to read yet: Linux EAGAIN, EINPROGRESS; lwIP on the ESP32 says 118 … 120 too.
 _BUSY = (11, 115, 118, 119, 120)
 _CLOSED_NOTIFY = const(-0x7880)
-_ALERT = const(-0x7780)
-_CERTIFICATE = const(-0x2700)
-
-# What mbedTLS and OpenSSL say of a certificate, and what we call it: one name for one cause, on every interpreter.
-_REASONS = (
-    ("Common Name", "tls name"),
-    ("ostname mismatch", "tls name"),
-    ("IP address mismatch", "tls name"),
-    ("expired", "tls expired"),
-    ("future", "tls not yet valid"),
-    ("not yet valid", "tls not yet valid"),
-    ("signed", "tls untrusted"),
-    ("issuer", "tls untrusted"),
-    ("revoked", "tls revoked"),
-)
 
 
 class LinkLost(MqttError):
@@ -93,7 +78,7 @@ class Transport:
                     self._socket, server_hostname=self._server_name, do_handshake_on_connect=False
                 )
             except (OSError, ValueError, TypeError) as error:
-                raise _tls_error(error)
+                raise self._tls_error(error)
             except MemoryError:
                 raise TlsError("tls memory")
         if not hasattr(self._stream, "readinto"):  # CPython's sockets
@@ -165,17 +150,9 @@ class Transport:
         # mbedTLS's own errors are negative; a positive one is the network's.
         if code > 0:
             return TlsError("tls closed", str(code)) if self.is_shaking else LinkLost("closed", str(code))
-        return _tls_error(error)
+        return self._tls_error(error)
 
+    def _tls_error(self, error):
+        from .tls_errors import tls_error
 
-def _tls_error(error):
-    text = str(error)
-    code = error.errno if isinstance(error, OSError) else None
-    if code == _ALERT:
-        return TlsError("tls alert")
-    for words, what in _REASONS:
-        if words in text:
-            return TlsError(what)
-    if code == _CERTIFICATE:
-        return TlsError("tls certificate")
-    return TlsError("tls", text)
+        return tls_error(error)

@@ -117,6 +117,7 @@ class BootLog:
             # Too soon, or the flash is full: the next call tries again, and the lamp does not care.
             return False
         self._is_persisted = True
+        self._boots = b""
         return True
 
     def note(self, text):

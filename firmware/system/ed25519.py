@@ -8,6 +8,8 @@ has to take constant time. Nothing signs on a node.
 Strict where RFC 8032 leaves room: S below the order, and coordinates below the prime (5.1.7, step 1; OpenSSL takes a
 key's coordinate beyond it); the equation is checked without the cofactor, as OpenSSL does, by comparing encodings; and
 keys of small order, under which one signature fits many messages, are refused.
+
+Loaded where it is used, and forgotten (`once`).
 """
 
 from firmware.control.compat import const

@@ -28,39 +28,31 @@ _BIG = const(0x3FFFFFFF)
 
 # The least and the greatest of each value of each kind: what `Seen` says of its fields, and for a meter and a radio
 # what fits 30 bits and 16. A day within them need not be a good one: `Controller` and `ClockTrust` judge that.
-_SWITCH = ((0, 1),)
-_LEVEL = ((_NONE, 1000),)
+# They stand flat: a tuple for each pair would take twice the heap. `bounds_of` (`journal_read`) gives them as pairs.
 BOUNDS = (
-    _SWITCH,
-    ((0, 2), (0, DAY_MAX), (0, SECONDS_PER_DAY - 1), (0, 999)),
-    ((_NONE, _BIG),),
-    _LEVEL,
-    _SWITCH,
-    _LEVEL,
-    (
-        (0, 3), (0, 1000), (0, _BIG), (0, _BIG),
-        (_NONE, DAY_MAX), (0, SECONDS_PER_DAY - 1), (_NONE, DAY_MAX), (0, SECONDS_PER_DAY - 1),
-    ),
-    ((0, 65535), (0, 65535), (0, 255), (0, 255), (0, 255)),
-    ((_NONE, _BIG), (_NONE, _BIG), (_NONE, _BIG), (_NONE, 1000)),
-    ((-32768, 32767),),
-    _SWITCH,
-    _SWITCH,
-    _SWITCH,
+    0, 1,
+    0, 3, 0, DAY_MAX, 0, SECONDS_PER_DAY - 1, 0, 999,
+    _NONE, _BIG,
+    _NONE, 1000,
+    0, 3, 0, 1000, 0, _BIG, 0, _BIG,
+    _NONE, DAY_MAX, 0, SECONDS_PER_DAY - 1, _NONE, DAY_MAX, 0, SECONDS_PER_DAY - 1,
+    0, 65535, 0, 65535, 0, 255, 0, 255, 0, 255,
+    _NONE, _BIG, _NONE, _BIG, _NONE, _BIG, _NONE, 1000,
+    -32768, 32767,
 )  # fmt: skip
+# For each kind: where its first bound stands, and how many values it has.
+BOUNDS_AT = b"\0\1\2\4\x0a\1\x0c\1\0\1\x0c\1\x0e\x08\x1e\5\x28\4\x30\1\0\1\0\1\0\1"
 
 
 def is_valid(kind: int, values) -> bool:
     """Tell whether ``kind`` is one of ours and ``values`` are as many and as large as it allows."""
-    if not 0 <= kind < KINDS:
+    if not 0 <= kind < KINDS or len(values) != BOUNDS_AT[2 * kind + 1]:
         return False
-    bounds = BOUNDS[kind]
-    if len(values) != len(bounds):
-        return False
-    for i in range(len(bounds)):
-        least, greatest = bounds[i]
-        if not least <= values[i] <= greatest:
+    at = BOUNDS_AT[2 * kind]
+    for value in values:
+        if not BOUNDS[at] <= value <= BOUNDS[at + 1]:
             return False
+        at += 2
     return True
 
 

@@ -21,12 +21,9 @@ from .journal_format import (
     HEADER_SIZE,
     MARK,
     STARTED,
-    JournalError,
-    Segment,
     put_frame,
     put_header,
     put_run,
-    read_header,
 )
 
 _SUFFIX = ".jnl"
@@ -186,32 +183,17 @@ class Journal:
                 raise
         numbers = self._numbers()
         if numbers:
+            from .journal_read import newest_of
+
             self._number = numbers[-1]
-            self._is_appendable = self._is_whole(self._path(self._number))
+            self._size, is_whole = newest_of(self._path(self._number), self._number, self._segment_bytes)
+            # Only a run, whose tick is absolute, can follow on what another boot has written.
+            self._is_appendable = is_whole and self._begins_with_run()
             if 0 <= self._size < HEADER_SIZE:
                 # Cut while it was made: it must not take the place of an older one that says something.
                 self._remove(self._number)
                 self._number -= 1
         self._is_opened = True
-
-    def _is_whole(self, path):
-        """Read the newest segment to its end, and note its size; True when a run can be appended to it."""
-        try:
-            file = open(path, "rb")
-            try:
-                data = file.read(self._segment_bytes + 1)
-            finally:
-                file.close()
-            self._size = len(data)
-            if len(data) > self._segment_bytes or read_header(data)[0] != self._number:
-                return False
-            segment = Segment(data)
-            while segment.next():
-                pass
-        except (OSError, JournalError):
-            return False
-        # Only a run, whose tick is absolute, can follow on what another boot has written.
-        return not segment.is_torn and self._begins_with_run()
 
     def _begins_with_run(self):
         return self._used > 1 and self._buffer[1] & 31 == 30

@@ -19,11 +19,14 @@ what would leave a lamp without its controller. Parts that are absent are not th
 ====================== ==============================================================================================
 
 A device is ``{"name": a driver, "pin" or "bus": where, …}``; the rest are the options of its constructor.
+
+Loaded where it is used, and forgotten (`once`).
 """
 
 import json
 
 from firmware.control.compat import const
+from firmware.control.config import Config
 
 FORMAT = const(1)
 LAMPS_MAX = const(4)
@@ -71,8 +74,6 @@ def load(data):
 
 def controller_config(tree, lamp):
     """Return the `Config` of one of the lamps."""
-    from firmware.control.config import Config
-
     config = Config(
         tree["zone"], tree["place"][0], tree["place"][1], lamp["levels"], lamp["powers"], lamp["standby"], lamp["start"]
     )

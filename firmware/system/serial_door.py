@@ -22,10 +22,14 @@ _REST_MS = const(10000)
 
 
 class SerialDoor:
-    """Feeds a `ServiceDoor` from the serial line; ``opened()`` is called when it opens, and may not return."""
+    """Feeds a `ServiceDoor` from the serial line; ``opened()`` is called when it opens, and may not return.
 
-    def __init__(self, door, opened, look_ms=_LOOK_MS, deaf_ms=_DEAF_MS):
-        self._door = door
+    ``make_door()``: returns the `ServiceDoor`. It is made when somebody first speaks to it, and not before.
+    """
+
+    def __init__(self, make_door, opened, look_ms=_LOOK_MS, deaf_ms=_DEAF_MS):
+        self._make_door = make_door
+        self._door = None
         self._opened = opened
         self._look_ms = look_ms
         self._deaf_ms = deaf_ms
@@ -70,10 +74,16 @@ class SerialDoor:
         self._is_too_long = False
         if not is_whole:
             return
-        answer = self._door.line(line)
+        door = self._door
+        if door is None:
+            if line.strip()[:5] not in (b"servi", b"open "):
+                # A door would not answer either.
+                return
+            door = self._door = self._make_door()
+        answer = door.line(line)
         if answer:
             print(answer.decode().strip())
-        if self._door.is_open:
+        if door.is_open:
             self._opened()
 
     async def _rest(self, beat):

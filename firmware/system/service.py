@@ -9,6 +9,8 @@ The delivered node answers nothing on its serial line but this (EN 303 645, 5.6-
 
 A challenge holds for one answer and for 60 s, and is drawn anew each time. Three refusals close the door for 15 min
 (a key of 128 bits is not guessed in that time, it is to keep the log readable). Every opening and refusal is logged.
+
+Loaded where it is used, and forgotten (`once`): only whoever speaks on the serial line has it in the heap.
 """
 
 import binascii

@@ -8,6 +8,8 @@ kiss-of-death (stratum 0; RFC 5905, section 7.4) is obeyed: RATE doubles the wai
 day. Leap seconds are ignored: `ClockTrust` keeps below 2 s.
 
 Resolving a name blocks (micropython.md, 20): the caller passes an address, as `socket.getaddrinfo` gave it once.
+
+Loaded where it is used, and forgotten (`once`): a question an hour needs no client in between.
 """
 
 import asyncio
@@ -119,15 +121,16 @@ class SntpClient:
 
     ``query()`` asks once and returns True when the time is known: UTC was ``day``, ``second``, ``ms`` at ``tick``, give
     or take ``error_ms``. ``wait_s``: how long to wait before the next question. ``refused`` counts replies that were
-    not believed, ``what`` says what the last question came to.
+    not believed, ``what`` says what the last question came to. ``fared``: what the next client of the same server is
+    to begin with, None for the first: the pace that it has asked for, and failures in a row.
     """
 
-    def __init__(self, address, random, ticks_ms):
+    def __init__(self, address, random, ticks_ms, fared=None):
         self._address = address
         self._random = random
         self._ticks_ms = ticks_ms
-        self._period_s = _PERIOD_S
-        self._failures = 0
+        self._period_s: int = fared[0] if fared else _PERIOD_S
+        self._failures: int = fared[1] if fared else 0
         self.tick = 0
         self.day = 0
         self.second = 0
@@ -136,6 +139,11 @@ class SntpClient:
         self.wait_s = 0
         self.refused = 0
         self.what = ""
+
+    @property
+    def fared(self):
+        """What the next client of this server begins with."""
+        return self._period_s, self._failures
 
     async def query(self):
         """Ask, and wait for at most 2 s; True when the time is known. It raises nothing but a cancellation."""

@@ -79,7 +79,7 @@ class Store:
         self._guard = guard
         self._chunk = bytearray(_CHUNK)
         self._view = memoryview(self._chunk)
-        # Name -> (slot, generation) of the newest whole one, slot -1 where there is none.
+        # Name -> twice the generation of the newest whole one, and its slot; -1 where there is none.
         self._newest = {}
         self.corrupt = 0
         self.writes = 0
@@ -139,7 +139,7 @@ class Store:
         except OSError as error:
             self._drop(temporary)
             raise StoreError(name, "not written, errno %d" % _errno(error), _errno(error))
-        self._newest[name] = (target, generation + 1)
+        self._newest[name] = 2 * generation + 2 + target
         self.writes += 1
 
     def remove(self, name):
@@ -183,7 +183,7 @@ class Store:
         A file that cannot be read now counts as corrupt for a reader; a writer refuses, since it may be the newest.
         """
         if name in self._newest:
-            return self._newest[name]
+            return _place(self._newest[name])
         slot = -1
         newest = 0
         is_sure = True
@@ -203,7 +203,7 @@ class Store:
             elif generation == 0:
                 self.corrupt += 1
         if is_sure:
-            self._newest[name] = (slot, newest)
+            self._newest[name] = 2 * newest + slot
         return slot, newest
 
     def _check(self, path, name):
@@ -263,6 +263,11 @@ class Store:
         except OSError:
             # It stays, and is overwritten by the next write.
             pass
+
+
+def _place(newest):
+    """Return (slot, generation) as `Store` keeps them in one number."""
+    return (-1, 0) if newest < 0 else (newest & 1, newest >> 1)
 
 
 def _crc_of(name, header):

@@ -17,6 +17,10 @@ from .scopes import DYNAMIC, Scope, Scopes, Use
 
 # A module whose docstring says so is for CPython alone.
 HOST_ONLY = "Never copied to a node"
+# A module whose docstring says so is a bundle of its own: imported in the functions that use it, by name, and dropped
+# by firmware/system/once.py when it has served. It lies in a folder of its own, so that what is to be dropped is known.
+FLEETING = "Loaded where it is used, and forgotten"
+ONCE = "firmware/once"
 FIRMWARE = "firmware"
 DRIVERS = "firmware/drivers/"
 # They are started by their own paths, and stay as they are.
@@ -86,9 +90,11 @@ class Part:
         self.path = source.path
         self.module = source.module
         self.stem = PurePosixPath(source.path).stem if not source.path.endswith("__init__.py") else "package"
-        self.bundle = bundle_of(source.path)
         self.scopes = Scopes(source.path, source.text)
-        self.is_host_only = HOST_ONLY in (ast.get_docstring(self.scopes.tree) or "")
+        docstring = ast.get_docstring(self.scopes.tree) or ""
+        self.is_host_only = HOST_ONLY in docstring
+        self.is_fleeting = FLEETING in docstring
+        self.bundle = f"{ONCE}/{self.stem}.py" if self.is_fleeting else bundle_of(source.path)
         self.taken: dict[int, Taken] = {}
         for node, scope, is_top in self.scopes.imports:
             for alias in node.names:
@@ -244,6 +250,10 @@ class Parts:
                 if is_at_import:
                     raise part.refusal(use.line, f"{other.path} is for CPython only: import it where it is used")
                 continue
+            if other.is_fleeting and not part.is_fleeting and (is_at_import or isinstance(known[0], Whole)):
+                raise part.refusal(
+                    use.line, f"{other.path} is loaded where it is used: import it in a function, from it by name"
+                )
             is_chosen = other.path.startswith(DRIVERS) and not part.path.startswith(DRIVERS)
             if is_at_import or with_late_drivers or not is_chosen:
                 found[meaning.module] = found.get(meaning.module, False) or is_at_import

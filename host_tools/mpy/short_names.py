@@ -97,6 +97,7 @@ class ShortNames:
         if not file.path.startswith(FIRMWARE + "/"):
             return
         kept = {each.name for each in file.classes.values() if each.is_outside}
+        hidden = self._hidden(file)
         number = 0
         for name in _in_order(file):
             is_module_attribute = name in self._program.attributes and not self._program.is_own(name)
@@ -105,8 +106,19 @@ class ShortNames:
                 continue
             if _is_standard(file, name, self._program):
                 continue
+            while self._at(number) in hidden.get(name, ()):
+                number += 1
             self._globals[file.path][name] = self._at(number)
             number += 1
+
+    def _hidden(self, file: File) -> dict[str, set[str]]:
+        """Return for each name that a class body reads (a default, say) what it must not be called: as an attribute
+        that the class sets itself."""
+        found: dict[str, set[str]] = {}
+        for use in file.scopes.uses:
+            if use.at.kind == "class" and use.at.resolve(use.name) is file.scopes.module:
+                found.setdefault(use.name, set()).update(self.attributes.get(name, name) for name in use.at.bound)
+        return found
 
     # -- parameters -----------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 
 from firmware.control import plan_format as layout
 from firmware.control.bubble import NEIGHBOURS_MAX
-from firmware.control.plan_verify import PlanError
+from firmware.control.plan import PlanError
 from firmware.control.power import KNOTS_MAX
 
 from . import encode, units

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from firmware.control import plan_format as layout
-from firmware.control.plan import Plan
-from firmware.control.plan_verify import PlanError, crc32
+from firmware.control.plan import Plan, PlanError
+from firmware.control.plan_verify import crc32
 from host_tools.plan.encode import (
     ActivePeriod,
     AstroTimeControl,

@@ -14,8 +14,9 @@ from host_tools.mpy.bundle import Bundle, bundle
 from host_tools.mpy.constants import Source
 from host_tools.mpy.line_map import LineMap, main, translate
 from host_tools.mpy.modules import compiled, sources
-from host_tools.mpy.parts import HOST_ONLY, UNTOUCHED, BundleError
+from host_tools.mpy.parts import FLEETING, HOST_ONLY, UNTOUCHED, BundleError
 from host_tools.mpy.scopes import Scope, Scopes
+from host_tools.mpy.shipped import shipped
 from tests.control import fuzz_core, fuzz_plans
 from tests.control.test_core_fuzz import first_difference, write
 
@@ -262,7 +263,7 @@ def test_only_what_is_reached_and_chosen_goes_in():
     text = made.files["firmware/drivers/__init__.py"].text
     assert "class PwmDimmer" in text and "class Bh1750" not in text
     assert "firmware/drivers/bh1750.py" in made.left_out
-    app = made.files["firmware/app.py"].text
+    app = made.files["firmware/once/wiring.py"].text
     assert "from firmware.drivers import PwmDimmer\n" in app
     assert "from firmware.drivers.bh1750 import Bh1750\n" in app  # an ImportError with that name
     assert "firmware/main.py" in made.files and made.files["firmware/main.py"] == sources(ROOT)["firmware/main.py"]
@@ -391,3 +392,90 @@ def test_what_the_map_does_not_know_stays_as_it_is(tmp_path, capsys, monkeypatch
     assert main([]) == 2
     with pytest.raises(ValueError):
         LineMap.from_json("[]")
+
+
+# -- what is loaded for one use --------------------------------------------------------------------------------------
+
+
+def test_what_is_needed_once_is_a_bundle_of_its_own():
+    """A heap of 110 kB has no room for what only the start needs. So such a module is joined with nothing, lies where
+    `forget` finds it, and is imported where it is used."""
+    made = joined(
+        app="def run():\n    from .control.check import f\n    return f()\n",
+        control__check=f'"""Checks. {FLEETING}."""\nfrom .plain import g\ndef f(): return g()\n',
+        control__plain="def g(): return 7\n",
+    )
+    assert sorted(made.files) == ["firmware/app.py", "firmware/control/__init__.py", "firmware/once/check.py"]
+    assert "    from firmware.once.check import f\n" in made.files["firmware/app.py"].text
+    assert "from firmware.control import g\n" in made.files["firmware/once/check.py"].text
+
+
+@pytest.mark.parametrize(
+    "app",
+    [
+        "from .check import f\ndef run(): return f()\n",
+        "def run():\n    from . import check\n    return check.f()\n",
+    ],
+)
+def test_what_would_stay_for_ever_is_refused(app: str):
+    """An import at the top of a module that stays would keep the other one too, and nobody would see why the heap is
+    full. So the bundler says where and what to write."""
+    with pytest.raises(
+        BundleError, match=r"firmware/app\.py:\d: firmware/check\.py is loaded where it is used: import"
+    ):
+        joined(app=app, check=f'"""Checks. {FLEETING}."""\ndef f(): return 1\n')
+
+
+def test_what_was_loaded_for_one_use_leaves_the_heap(micropython_runtime, tmp_path):
+    """A plan is verified once a season: what it takes must not stay in the heap of a lamp till the next reset, nor
+    leave a little behind each time. So a hundred uses take no more than one."""
+    bulky = "".join(f"def f{i}(): return {i}\n" for i in range(200))
+    made = joined(
+        app="import gc\nfrom .system.once import forget\n"
+        "def use():\n    from .bulky import f7\n    return f7()\n"
+        "def used():\n    gc.collect()\n    gc.collect()\n    return gc.mem_alloc()\n"
+        "def run():\n    import sys\n    use()\n    forget()\n    forget()\n    start = used()\n"
+        "    use()\n    full = used()\n"
+        "    for _ in range(100):\n        use()\n        forget()\n"
+        "    print(full - start > 3000, used() - start < 100, [m for m in sys.modules if 'once' in m])\n",
+        bulky=f'"""Bulky. {FLEETING}."""\n{bulky}',
+        system__once=(ROOT / "firmware/system/once.py").read_text(),
+    )
+    write_compiled(tmp_path, made.files)
+    starter = tmp_path / "main.py"
+    starter.write_text("from firmware import app\napp.run()\n")
+    done = micropython_runtime.run([starter], env={"MICROPYPATH": f"{tmp_path}:.frozen"}, cwd=tmp_path)
+    assert done.stdout == "True True []\n", done.stdout + done.stderr
+
+
+def test_a_default_is_the_modules_also_where_the_class_has_that_name(micropython_runtime, tmp_path):
+    """A driver's default read the attribute of its class that had got the same short name: a lamp without its dimmer.
+    So what a class body reads is never called as something that the class sets."""
+    classes = "".join(
+        f"class C{i}:\n    is_a = False\n    is_b = True\n    def __init__(self, x=_T{i}): self.x = x\n"
+        for i in range(9)
+    )
+    made = shipped(
+        {
+            "firmware/__init__.py": Source("firmware/__init__.py", ""),
+            "firmware/app.py": Source(
+                "firmware/app.py",
+                "from .drivers.many import make\ndef run():\n    print(make())\n",
+            ),
+            "firmware/drivers/many.py": Source(
+                "firmware/drivers/many.py",
+                "".join(f"_T{i} = ({i}, {i})\n" for i in range(9))
+                + classes
+                + "def make(): return [("
+                + ", ".join(f"C{i}().x, C{i}().is_a, C{i}().is_b" for i in range(9))
+                + ")]\n",
+            ),
+        },
+        [],
+    )
+    write_compiled(tmp_path, made.files)
+    starter = tmp_path / "main.py"
+    starter.write_text("from firmware import app\napp.run()\n")
+    done = micropython_runtime.run([starter], env={"MICROPYPATH": f"{tmp_path}:.frozen"}, cwd=tmp_path)
+    wanted = [each for i in range(9) for each in ((i, i), False, True)]
+    assert done.stdout == f"{[tuple(wanted)]}\n", done.stdout + done.stderr

@@ -83,6 +83,12 @@ ROOMS: dict[str, str] = {
     "firmware/links": "links",
     "firmware/system": "system",
     "firmware/app.py": "app",
+    "firmware/building.py": "app",
+    "firmware/clock_chip.py": "app",
+    "firmware/gear_report.py": "app",
+    "firmware/gear_task.py": "app",
+    "firmware/shared_sensor.py": "app",
+    "firmware/warm_clock.py": "app",
     "firmware/wiring.py": "app",
     "firmware/senses.py": "app",
     "firmware/uplink.py": "app",
@@ -103,6 +109,7 @@ PURE_SYSTEM: tuple[str, ...] = (
     "firmware.system.intake",
     "firmware.system.intake_apply",
     "firmware.system.journal_format",
+    "firmware.system.journal_read",
 )
 
 _CONTROL_INSTEAD = "let the caller put the value into `Now`, `Seen` or `Config`, and act on what `step()` decided"

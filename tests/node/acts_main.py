@@ -28,9 +28,10 @@ from firmware.links.outbox import Outbox
 from firmware.links.reports import Reports
 from firmware.system.bootlog import BootLog
 from firmware.system.clock_keeper import ClockKeeper
+from firmware.system.config_stage import ConfigStage
 from firmware.system.intake import Intake
 from firmware.system.lamp import Lamp
-from firmware.system.plan_stage import ConfigStage, Pieces, PlanStage, hash8_of
+from firmware.system.plan_stage import PlanStage, hash8_of
 from firmware.system.store import Store, StoreError
 from tests.node.links_main import DAY, GROUP_ID, GROUP_KEY, NODE_ID, NODE_KEY, NOON, Chance, signed
 
@@ -146,8 +147,8 @@ class Node:
         self.bootlog = BootLog(self._rtc, store)
         self.trust = ClockTrust(9000)
         self.keeper = ClockKeeper(self.trust, self._tell, ticks, store, self.bootlog)
-        pieces = Pieces()
-        self.stages = [PlanStage(store, number, pieces) for number in range(len(kinds))]
+        tray = [None]
+        self.stages = [PlanStage(store, number, tray) for number in range(len(kinds))]
         self.configs = [config_of(kind) for kind in kinds]
         self.lamps = []
         for number in range(len(kinds)):
@@ -161,10 +162,10 @@ class Node:
             self.lamps, self.configs, self.stages, self.keeper, self.box, store, self.bootlog, self.gate,
             options.get("options", {"status_s": 3600, "energy_quarters": 4}), ticks, 4097, bytes,
         )  # fmt: skip
-        self.config_stage = ConfigStage(store, pieces, NODE_ID)
+        self.config_stage = ConfigStage(store, tray, NODE_ID)
         self.actions = Actions(
-            self.gate, self.lamps, self.stages, self.config_stage, self.keeper, self.box, self.reports, self.bootlog,
-            self.switch_plan, self.resets.append, ticks, options.get("verify"),
+            self.gate, self.lamps, self.stages, lambda: self.config_stage, self.keeper, self.box, self.reports,
+            self.bootlog, self.switch_plan, self.resets.append, ticks, options.get("verify"),
         )  # fmt: skip
         self.reports.start()
         self.keeper.start()

@@ -11,10 +11,10 @@ refusals were: the same on every interpreter. Anything else that is raised ends 
 import binascii
 import sys
 
-from firmware.control.plan import Plan
+from firmware.control.plan import Plan, PlanError
 from firmware.control.plan_format import CRC_SIZE, LEVEL_MAX, PERIOD_ASTRO_AND_SENSOR, RAMP_MAX_DS
-from firmware.control.plan_verify import PlanError
-from firmware.system.journal_format import HEADER_SIZE, JournalError, crc16, fuzz_journal, put_header
+from firmware.system.journal_format import HEADER_SIZE, crc16, put_header
+from firmware.system.journal_read import JournalError, fuzz_journal
 
 _DAY_S = 86400
 _SUM = 0x3FFFFFF

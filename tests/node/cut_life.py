@@ -212,7 +212,7 @@ async def live(app):
         elif step == 3:
             await passing(app, said, PASSING_S)
         elif step == 4:
-            app._log("life", "boot %d" % app.boot_log.boot)
+            app.log("life", "boot %d" % app.boot_log.boot)
         else:
             while len(app.box) > WAITING_MAX and app.box.peek() is not None:
                 app.box.done()

@@ -17,7 +17,8 @@ import vfs
 
 from firmware.system.boot_files import read_select, select_file
 from firmware.system.journal import Journal
-from firmware.system.journal_format import DECISION, Segment
+from firmware.system.journal_format import DECISION
+from firmware.system.journal_read import Segment
 from firmware.system.store import Store, StoreError
 
 BLOCK = 512

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from firmware.links.outbox import STORE_NAME as OUTBOX
 from firmware.links.outbox import Outbox
-from firmware.system.journal_format import HEADER_SIZE, Segment
+from firmware.system.journal_format import HEADER_SIZE
+from firmware.system.journal_read import Segment
 from firmware.system.store import Store
 from sim.board import flash_image
 

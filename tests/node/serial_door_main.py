@@ -23,7 +23,7 @@ def main():
     door = ServiceDoor(
         "L001", bytes.fromhex(sys.argv[1]), hmac_sha256, lambda count: bytes(range(count)), ticks_ms, log.append
     )
-    line = SerialDoor(door, opened, 5, 0)
+    line = SerialDoor(lambda: door, opened, 5, 0)
     try:
         asyncio.run(asyncio.wait_for(line.run(lambda: None), 2))
     except Opened:

@@ -45,7 +45,7 @@ def test_an_idle_node_wakes_once_in_five_seconds(tmp_path: Path, micropython_run
 
 MAIN = """
 import asyncio, time
-from firmware.senses import Senses
+from firmware.senses import Sense, Senses
 from firmware.wiring import Wiring
 
 def told(name):
@@ -54,11 +54,11 @@ def told(name):
 class Lamp:
     pass
 
-senses = Senses([Lamp()], None)
+senses = Senses(None, print)
 for name, device in (("plain", {"pin": 4}), ("stretched", {"pin": 5, "stretch_ms": 2000})):
     device["name"] = "presence_input"
     kind, driver = Wiring({}).sensor(device, told(name))
-    senses.add(kind, driver, device)
+    senses.add(Sense(kind, driver, [Lamp()], 5000, name))
 asyncio.run(senses.run(lambda: None))
 """
 

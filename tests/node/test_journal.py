@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 from firmware.control.inputs import Now, Seen
 from firmware.system import journal_format as layout
 from firmware.system.intake import Intake
-from firmware.system.intake_apply import BOUNDS, INPUT_PRESENCE, KINDS, apply_input, is_valid
+from firmware.system.intake_apply import INPUT_PRESENCE, KINDS, apply_input, is_valid
 from firmware.system.journal import Journal
-from firmware.system.journal_format import JournalError, Segment, crc16, fuzz_journal
+from firmware.system.journal_format import crc16
+from firmware.system.journal_read import JournalError, Segment, bounds_of, fuzz_journal
 from host_tools.cli import app
 from sim.journal_replay import ReplayError, read_runs, replay_folder
 from sim.lamp_replay import build_controller
@@ -31,7 +32,7 @@ CUTS = "tests/node/cuts_main.py"
 def entries():
     """Any input that is valid."""
     return st.integers(0, KINDS - 1).flatmap(
-        lambda kind: st.tuples(st.just(kind), *(st.integers(least, most) for least, most in BOUNDS[kind]))
+        lambda kind: st.tuples(st.just(kind), *(st.integers(least, most) for least, most in bounds_of(kind)))
     )
 
 
@@ -250,7 +251,7 @@ def test_an_input_out_of_range_changes_nothing(tmp_path):
     """A driver's fault must not become the lamp's. So a value beyond its bounds reaches neither lamp nor journal."""
     seen, journal = Seen(), Journal(str(tmp_path))
     intake = Intake(None, seen, Now(), journal, Clock(0))
-    for entry in ((0, 2), (1, 3, 0, 0, 0), (2, -2), (6, 0, 1001, 0, 0, -1, 0, -1, 0), (13, 0), (0,), (0, 1, 1)):
+    for entry in ((0, 2), (1, 4, 0, 0, 0), (2, -2), (6, 0, 1001, 0, 0, -1, 0, -1, 0), (13, 0), (0,), (0, 1, 1)):
         assert not intake.take(entry)
     assert (seen.changes, journal._used, intake.refused) == (0, 0, 7)
 

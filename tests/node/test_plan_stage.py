@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from firmware.control.plan_format import PLAN_MAX_BYTES
 from firmware.links import codec_fields as table
+from firmware.system.config_stage import ConfigStage
 from firmware.system.ed25519 import verify_steps
-from firmware.system.plan_stage import PIECES_MAX, ConfigStage, Pieces, PlanStage, hash8_of
+from firmware.system.pieces import PIECES_MAX, Pieces
+from firmware.system.plan_stage import PlanStage, hash8_of
 from firmware.system.store import Store
 from host_tools.plan.sign import public_key_of, sign_plan
 from tests.node import acts_main
@@ -209,8 +211,8 @@ def test_the_last_switch_wins():
 def test_outputs_do_not_mix():
     """Two lamps on one pole have two plans. So a chunk for one is none for the other, and memory is taken once."""
     store = CutStore()
-    pieces = Pieces()
-    road, path = PlanStage(store, 0, pieces), PlanStage(store, 1, pieces)
+    tray = [None]
+    road, path = PlanStage(store, 0, tray), PlanStage(store, 1, tray)
     assert road.stage(0, hash8_of(NEW), NEW) == table.STAGED
     assert switch(path, NEW) == table.REFUSED
     assert path.stage(0, hash8_of(OLD), OLD) == table.STAGED

@@ -14,7 +14,8 @@ from firmware.drivers.ld2410 import Ld2410
 from firmware.drivers.nmea_gnss import NmeaGnss
 from firmware.system import journal as journal_module
 from firmware.system.journal import Journal
-from firmware.system.journal_format import DECISION, HEADER_SIZE, Segment
+from firmware.system.journal_format import DECISION, HEADER_SIZE
+from firmware.system.journal_read import Segment
 from sim.board.chips.ld2410 import Ld2410Model
 from sim.board.chips.nmea_gnss import NmeaGnssModel
 from tests.node.bytes_fuzz import Chance, make_journal

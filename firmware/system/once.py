@@ -1,0 +1,24 @@
+"""Code that is needed once, or rarely, does not stay in the heap: it is imported where it is used, and dropped after.
+
+On the node a function costs 30 to 50 bytes of heap as long as it is loaded, wherever its code lies. A module that says
+so in its docstring (``FLEETING`` of host_tools/mpy/parts.py) becomes a file of its own in ``firmware/once``. `forget`
+drops all of these; what still runs, or is held by an object, lives on until that ends. Unjoined, as on the host, the
+modules lie elsewhere and stay.
+
+To load one takes some milliseconds, in which nothing else runs: none is loaded in the way of presence.
+"""
+
+import sys
+
+_FOLDER = "firmware.once"
+
+
+def forget():
+    """Let the collector have what was loaded for one use."""
+    names = [name for name in sys.modules if name.startswith(_FOLDER)]
+    for name in names:
+        del sys.modules[name]
+    if names:
+        package = sys.modules["firmware"]
+        if hasattr(package, "once"):
+            del package.once
