@@ -300,15 +300,21 @@ def programs(draw: st.DrawFn) -> str:
     bases = [draw(st.sampled_from([None, *range(number)])) for number in range(count)]
     own = [draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True)) for _ in range(count)]
     every: list[set[str]] = []
-    lines = []
+    # No constants: they would be put in, and be names no more.
+    lines = [f"TABLE{number} = [{number}]" for number in range(count)]
     for number in range(count):
         base = bases[number]
         every.append(set(own[number]) | (every[base] if base is not None else set()))
         lines.append(f"class K{number}" + (f"(K{base}):" if base is not None else ":"))
-        lines.append("    def __init__(self, start):")
+        of_class = draw(st.lists(st.sampled_from(("is_far", "is_near", "rank")), max_size=3, unique=True))
+        lines += [f"    {word} = {draw(st.integers(0, 9))}" for word in of_class]
+        every[number] |= set(of_class) | {"row"}
+        # A default is read in the class's own scope.
+        lines.append(f"    def __init__(self, start, table=TABLE{draw(st.integers(0, count - 1))}):")
         if base is not None:
             lines.append("        super().__init__(start + 1)")
         lines += [f"        self.{word} = start * {draw(st.integers(1, 99))}" for word in own[number]]
+        lines.append("        self.row = table[0]")
         for method in range(draw(st.integers(0, 2))):
             other = draw(st.integers(0, number))
             mine, theirs = draw(st.sampled_from(sorted(every[number]))), draw(st.sampled_from(sorted(every[other])))
