@@ -161,7 +161,7 @@ class App:
         """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
         supervisor = self.supervise()
         # What it took to come so far leaves before the radios start.
-        forget()
+        forget("building", "plan_verify")
         gc.collect()
         await supervisor.run()
 

@@ -4,7 +4,7 @@ A device is ``{"name": …, "pin" or "bus": …}``; what else it holds are the o
 checked against host_tools/drivers/*.json. What cannot be built raises `WiringError`: the lamp's own dimmer then stops
 the start (the launcher keeps the lamp at its safe level), any other device is left out and reported.
 
-Loaded where it is used, and forgotten (`firmware.system.once`).
+Loaded where it is used, and forgotten with `building` (`firmware.system.once`).
 """
 
 import machine

@@ -28,6 +28,7 @@ from firmware.control.plan_format import NO_PROGRAM
 from firmware.control.reasons import BY_EMERGENCY, BY_OVERRIDE, BY_SERVICE
 from firmware.control.ticks import ticks_add, ticks_diff
 from firmware.system.bootlog import REASON_COMMAND, REASON_SERVICE
+from firmware.system.once import forget
 from firmware.system.wakeup import Wakeup
 
 from . import codec, outbox
@@ -215,7 +216,9 @@ class Actions:
         if verb == VERB_IDENTIFY:
             return self._show(values[0], tick)
         if verb == VERB_WHY:
-            return DONE if self._send("why", self._why(accepted.lamp)) else BUSY
+            is_told = self._send("why", self._why(accepted.lamp))
+            forget("why")
+            return DONE if is_told else BUSY
         if verb == VERB_PLAN_STAGE:
             return self._stages[accepted.lamp].stage(values[1], values[2], values[3])
         if verb == VERB_PLAN_SWITCH:

@@ -24,10 +24,10 @@ _CONNACK_MS = const(10000)
 _PING_MS = const(20000)
 _ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
-_READ_SIZE = const(256)
-_READS_A_TURN = const(8)
+_READ_SIZE = const(128)
+_READS_A_TURN = const(16)
 # Room to acknowledge what one read brings: 4 bytes for each PUBLISH, of 7 bytes or more.
-_ACKS_SIZE = const(148)
+_ACKS_SIZE = const(76)
 # After so many failures in a row the address is asked for again.
 _RESOLVE_AFTER = const(8)
 
@@ -88,11 +88,9 @@ class MqttClient:
         self._client_id = client_id
         self._keepalive_s = keepalive_s
         self._will = will
-        self._user = user
-        self._password = password
+        self._login = (user, password)
         self.on_message = on_message
         self._transport = Transport(tls_context, server_name or host)
-        self._has_tls = tls_context is not None
         self._reader = PacketReader(receive_max)
         self._read_buffer = bytearray(_READ_SIZE)
         # Packets on their way out, each written from where it lies: how many bytes they are, and how many of the first

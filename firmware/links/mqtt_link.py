@@ -6,6 +6,7 @@ plan for as long as it takes. Messages that wait are the outbox's, bounded there
 
 from firmware.control.compat import const
 from firmware.control.ticks import ticks_diff
+from firmware.system.once import forget
 
 from .backoff import spread
 from .mqtt_client import BUSY, MqttClient
@@ -38,7 +39,7 @@ class MqttLink:
     ``network``: an object with ``isconnected()`` (``network.WLAN``), or None where there is always a way.
 
     The broker publishes ``STATE_OFFLINE`` on ``state``, retained, when the node is gone; the node publishes
-    ``state_online`` there, QoS 1 and retained, at each connection.
+    ``STATE_ONLINE`` there, QoS 1 and retained, at each connection.
 
     Counters: ``attempts``, ``connects``, ``failures`` (attempts that came to nothing), ``losses`` (sessions that
     ended), ``handshakes``, ``received``, ``sent``, ``strangers`` (topics nobody asked for), ``dropped`` (messages of
@@ -58,7 +59,6 @@ class MqttLink:
         server_name=None,
         network=None,
         keepalive_s=300,
-        state_online=STATE_ONLINE,
         receive_max=2048,
         send_max=2048,
         idle_ms=50,
@@ -69,7 +69,6 @@ class MqttLink:
         self._outbox = outbox
         self._on_message = on_message
         self._network = network
-        self._state_online = state_online
         keepalive_s = min(max(keepalive_s, _KEEPALIVE_MIN_S), 3600)
         tenth = keepalive_s // 10
         keepalive_s += spread(topics.node_id.encode(), 2 * tenth + 1) - tenth
@@ -166,6 +165,8 @@ class MqttLink:
         self._start_tick = ticks_ms()
         try:
             await self._greet()
+            # What opened the session has served; the heap is the lamp's again.
+            forget("mqtt_open")
             self.is_online = True
             await self._serve()
         except (MqttError, MemoryError, ImportError) as error:
@@ -184,7 +185,7 @@ class MqttLink:
         if not self._client.session_present:
             self._subscribed = None
         await self._subscribe()
-        await self._client.publish(self._topics.own("state"), self._state_online, 1, True)
+        await self._client.publish(self._topics.own("state"), STATE_ONLINE, 1, True)
 
     async def _subscribe(self):
         topics = self._topics

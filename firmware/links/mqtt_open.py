@@ -61,9 +61,7 @@ async def open_session(client, is_clean):
             raise LinkLost("timeout connect")
         await sleep_ms(pause)
         pause = min(2 * pause, client._idle_ms)
-    hello = encode_connect(
-        client._client_id, client._keepalive_s, is_clean, client._will, client._user, client._password
-    )
+    hello = encode_connect(client._client_id, client._keepalive_s, is_clean, client._will, *client._login)
     client._check_fits(hello)
     client._put(hello)
     start = ticks_ms()
@@ -73,7 +71,7 @@ async def open_session(client, is_clean):
         if ticks_diff(ticks_ms(), start) > client._handshake_ms:
             raise LinkLost("timeout handshake")
         await sleep_ms(2)
-    if client._has_tls:
+    if client._transport.has_tls:
         client.handshakes += 1
     start = ticks_ms()
     client._sent_tick = start

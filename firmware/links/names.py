@@ -4,7 +4,7 @@ MicroPython's ``getaddrinfo`` waits inside C, for seconds when the server is sil
 asks for one IPv4 address (RFC 1035, 4.1) and no more: no cache (the client keeps the address), no search list. Nothing
 here is authenticated: that the right broker answers is shown by its certificate.
 
-Loaded where it is used, and forgotten (`firmware.system.once`).
+Loaded where it is used, and forgotten with `mqtt_open` (`firmware.system.once`).
 """
 
 import socket

@@ -3,7 +3,7 @@
 MicroPython's C module is called ``tls`` on every port since 1.23; ``ssl`` on the ESP32 is a Python layer above it which
 begins with verification off. So ``tls`` comes first, and ``ssl`` serves CPython.
 
-Loaded where it is used, and forgotten (`firmware.system.once`).
+Loaded where it is used, and forgotten with `mqtt_open` (`firmware.system.once`).
 """
 
 try:

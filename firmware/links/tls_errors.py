@@ -1,8 +1,8 @@
-"""What went wrong in TLS, by one name for one cause. Loaded where it is used, and forgotten (`system.once`)."""
+"""What went wrong in TLS, one name for one cause. Loaded where it is used, and forgotten with `mqtt_open`."""
 
 from firmware.control.compat import const
 
-from .transport import TlsError
+from .transport import LinkLost
 
 _ALERT = const(-0x7780)
 _CERTIFICATE = const(-0x2700)
@@ -22,14 +22,14 @@ _REASONS = (
 
 
 def tls_error(error):
-    """Return the `TlsError` that an error of the interpreter stands for."""
+    """Return the `LinkLost` that an error of the interpreter stands for."""
     text = str(error)
     code = error.errno if isinstance(error, OSError) else None
     if code == _ALERT:
-        return TlsError("tls alert")
+        return LinkLost("tls alert")
     for words, what in _REASONS:
         if words in text:
-            return TlsError(what)
+            return LinkLost(what)
     if code == _CERTIFICATE:
-        return TlsError("tls certificate")
-    return TlsError("tls", text)
+        return LinkLost("tls certificate")
+    return LinkLost("tls", text)

@@ -24,13 +24,12 @@ _CLOSED_NOTIFY = const(-0x7880)
 
 
 class LinkLost(MqttError):
-    """The connection is gone, or did not come up: "tcp", "closed", "timeout connect", "timeout ping", …"""
+    """The connection is gone, or did not come up: "tcp", "closed", "timeout connect", "timeout ping", …
 
-
-class TlsError(MqttError):
-    """TLS refused: "tls name", "tls expired", "tls not yet valid", "tls untrusted", "tls revoked" (the broker's
+    Or TLS refused: "tls name", "tls expired", "tls not yet valid", "tls untrusted", "tls revoked" (the broker's
     certificate), "tls certificate" (an interpreter that does not say why), "tls alert" (the broker refuses ours),
-    "tls closed", "tls" (anything else; the detail has mbedTLS's number)."""
+    "tls closed", "tls memory", "tls" (anything else; the detail has mbedTLS's number).
+    """
 
 
 class Transport:
@@ -46,6 +45,11 @@ class Transport:
         # Between the start of TLS and the first byte it has carried.
         self.is_shaking = False
 
+    @property
+    def has_tls(self):
+        """Tell whether it is TLS."""
+        return self._tls_context is not None
+
     def begin(self, address):
         """Start to connect to what ``socket.getaddrinfo`` has given. Raises `LinkLost`."""
         self.close()
@@ -60,7 +64,7 @@ class Transport:
                 raise LinkLost("tcp", str(error.errno))
 
     def is_connected(self):
-        """Tell whether TCP stands; then it is wrapped into TLS, and ``is_open``. Raises `LinkLost`, `TlsError`."""
+        """Tell whether TCP stands; then it is wrapped into TLS, and ``is_open``. Raises `LinkLost`."""
         if self.is_open:
             return True
         events = self._poll.poll(0)
@@ -80,7 +84,7 @@ class Transport:
             except (OSError, ValueError, TypeError) as error:
                 raise self._tls_error(error)
             except MemoryError:
-                raise TlsError("tls memory")
+                raise LinkLost("tls memory")
         if not hasattr(self._stream, "readinto"):  # CPython's sockets
             from .host_stream import HostStream
 
@@ -89,7 +93,7 @@ class Transport:
         return True
 
     def read_into(self, buffer):
-        """Read what there is; return the number of bytes, 0 for none now. Raises `LinkLost`, `TlsError`."""
+        """Read what there is; return the number of bytes, 0 for none now. Raises `LinkLost`."""
         try:
             count = self._stream.readinto(buffer)
         except (OSError, ValueError) as error:
@@ -99,11 +103,11 @@ class Transport:
         if count is None:
             return 0
         if count == 0:
-            raise TlsError("tls closed") if self.is_shaking else LinkLost("closed")
+            raise LinkLost("tls closed") if self.is_shaking else LinkLost("closed")
         return count
 
     def write(self, data):
-        """Write what can be written now; return the number of bytes taken. Raises `LinkLost`, `TlsError`.
+        """Write what can be written now; return the number of bytes taken. Raises `LinkLost`.
 
         After 0 the next call must bring the same bytes: TLS may hold them half-sent.
         """
@@ -149,7 +153,7 @@ class Transport:
             return LinkLost("closed", "by the broker")
         # mbedTLS's own errors are negative; a positive one is the network's.
         if code > 0:
-            return TlsError("tls closed", str(code)) if self.is_shaking else LinkLost("closed", str(code))
+            return LinkLost("tls closed", str(code)) if self.is_shaking else LinkLost("closed", str(code))
         return self._tls_error(error)
 
     def _tls_error(self, error):

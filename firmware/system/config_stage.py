@@ -1,4 +1,4 @@
-"""The configuration of the next start, as an operator sends it. Loaded where it is used, and forgotten (`once`)."""
+"""The configuration of the next start, as it comes. Loaded where it is used, and forgotten with `plan_switch`."""
 
 from firmware.control.plan_format import PLAN_MAX_BYTES
 from firmware.links.codec_fields import DONE, REFUSED, STAGED, STORE_FAILED

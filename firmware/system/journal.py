@@ -25,6 +25,7 @@ from .journal_format import (
     put_header,
     put_run,
 )
+from .once import forget
 
 _SUFFIX = ".jnl"
 _BUFFER_SIZE = const(1024)
@@ -187,6 +188,7 @@ class Journal:
 
             self._number = numbers[-1]
             self._size, is_whole = newest_of(self._path(self._number), self._number, self._segment_bytes)
+            forget("journal_read")
             # Only a run, whose tick is absolute, can follow on what another boot has written.
             self._is_appendable = is_whole and self._begins_with_run()
             if 0 <= self._size < HEADER_SIZE:

@@ -20,7 +20,7 @@ what would leave a lamp without its controller. Parts that are absent are not th
 
 A device is ``{"name": a driver, "pin" or "bus": where, …}``; the rest are the options of its constructor.
 
-Loaded where it is used, and forgotten (`once`).
+Loaded where it is used, and forgotten with `building` (`once`).
 """
 
 import json

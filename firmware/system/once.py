@@ -10,15 +10,22 @@ To load one takes some milliseconds, in which nothing else runs: none is loaded 
 
 import sys
 
-_FOLDER = "firmware.once"
+_FOLDER = "firmware.once."
 
 
-def forget():
-    """Let the collector have what was loaded for one use."""
+def forget(*done):
+    """Let the collector have what was loaded for one use.
+
+    ``done``: the last names of modules of which nothing runs and nothing is held. They are emptied: the collector takes
+    stale words on the stack for pointers, and one of them would keep all of a module.
+    """
     names = [name for name in sys.modules if name.startswith(_FOLDER)]
     for name in names:
+        if name[len(_FOLDER) :] in done:
+            getattr(sys.modules[name], "__dict__").clear()  # noqa: B009 - as an attribute the bundler refuses it
         del sys.modules[name]
     if names:
         package = sys.modules["firmware"]
         if hasattr(package, "once"):
             del package.once
+            sys.modules.pop("firmware.once", None)

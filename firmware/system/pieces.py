@@ -1,4 +1,4 @@
-"""Chunks of a plan, or of a configuration, on their way in. Loaded where it is used, and forgotten (`once`)."""
+"""Chunks of a plan, or of a configuration. Loaded where it is used, and forgotten with `plan_switch`."""
 
 from firmware.control.compat import const
 from firmware.control.plan_format import PLAN_MAX_BYTES

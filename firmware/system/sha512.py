@@ -3,7 +3,7 @@
 A block of 128 bytes takes some 2,000 additions of 64-bit numbers, which MicroPython keeps on its heap. So it is a
 generator that rests after every 4 rounds; short messages only (a signature's are one or two blocks).
 
-Loaded where it is used, and forgotten (`once`).
+Loaded where it is used, and forgotten with `ed25519` (`once`).
 """
 
 import struct

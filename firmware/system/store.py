@@ -31,7 +31,7 @@ NAMES_MAX = const(48)
 
 _MAGIC = b"RVS1"
 _HEADER_SIZE = const(16)
-_CHUNK = const(256)
+_CHUNK = const(128)
 _ENOENT = const(2)
 _EEXIST = const(17)
 _GENERATION_MAX = const(0x3FFFFFFF)

@@ -51,14 +51,11 @@ class Watched:
         self.factory = factory
         self.silence_ms = silence_ms
         self._ticks_ms = ticks_ms
+        # None while it is dead. Since when it lives, or from when on it may live again.
         self.task = None
-        self.is_running = False
+        self.moment_ms = 0
         self.beat_ms = 0
-        self.started_ms = 0
-        self.again_ms = 0
         self.deaths = 0
-        self.restarts = 0
-        self.cause = ""
 
     def beat(self):
         """Check in."""
@@ -84,6 +81,8 @@ class Supervisor:
         self._watched = []
         self.restarts = 0
         self.stray = 0
+        # Of the last death.
+        self._cause = ""
 
     def add(self, name, factory, silence_ms):
         """Add a task, the lamp's first. ``factory(beat)`` returns a new coroutine at each start; ``silence_ms``: the
@@ -109,37 +108,35 @@ class Supervisor:
         finally:
             # The node is reset next. In a test, or a simulation of the whole node, nothing may live on.
             for watched in self._watched:
-                if watched.is_running:
+                if watched.task is not None:
                     watched.task.cancel()
 
     def look(self):
         """Look at each task once, and feed the watchdog where all is well. Raises `SupervisorError`."""
         tick = self._ticks_ms()
         for watched in self._watched:
-            if watched.is_running:
+            if watched.task is not None:
                 silent_ms = ticks_diff(tick, watched.beat_ms)
                 if silent_ms > watched.silence_ms:
                     raise SupervisorError(watched.name, FAIL_SILENT, "silent for %d ms" % silent_ms)
-                if watched.deaths and ticks_diff(tick, watched.started_ms) > _HEALED_MS:
+                if watched.deaths and ticks_diff(tick, watched.moment_ms) > _HEALED_MS:
                     watched.deaths = 0
             elif watched.deaths > (_LAMP_DEATHS_MAX if watched is self._watched[0] else _DEATHS_MAX):
                 raise SupervisorError(
-                    watched.name, FAIL_DEATHS, "died %d times, last of %s" % (watched.deaths, watched.cause)
+                    watched.name, FAIL_DEATHS, "died %d times, last of %s" % (watched.deaths, self._cause)
                 )
-            elif ticks_diff(tick, watched.again_ms) >= 0:
+            elif ticks_diff(tick, watched.moment_ms) >= 0:
                 self._start_again(watched)
         self._feed()
 
     def _start_again(self, watched):
         self.restarts += 1
-        watched.restarts += 1
         self._start(watched)
 
     def _start(self, watched):
         tick = self._ticks_ms()
         watched.beat_ms = tick
-        watched.started_ms = tick
-        watched.is_running = True
+        watched.moment_ms = tick
         watched.task = asyncio.create_task(self._guard(watched))
 
     async def _guard(self, watched):
@@ -149,8 +146,8 @@ class Supervisor:
             await watched.factory(watched.beat)
         except asyncio.CancelledError:
             # Cancelled from outside: by `run`, which has then stopped watching.
-            watched.cause = "cancelled"
-            watched.is_running = False
+            self._cause = "cancelled"
+            watched.task = None
             raise
         except MemoryError as one:
             # Before anything is written about it.
@@ -164,14 +161,14 @@ class Supervisor:
             self._start_again(watched)
 
     def _note_death(self, watched, error):
-        watched.cause = "its own end" if error is None else type(error).__name__
+        self._cause = "its own end" if error is None else type(error).__name__
         watched.deaths += 1
         tick = self._ticks_ms()
         delay_ms = 0
         if watched is not self._watched[0]:
             delay_ms = min(_DELAY_MS << min(watched.deaths - 1, 10), _DELAY_MAX_MS)
-        watched.again_ms = ticks_add(tick, delay_ms)
-        watched.is_running = False
+        watched.moment_ms = ticks_add(tick, delay_ms)
+        watched.task = None
         self._tell(watched.name, error)
 
     def _tell(self, name, error):

@@ -8,6 +8,7 @@ the name is defined. What cannot be known without running the code is refused wi
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -17,9 +18,11 @@ from .scopes import DYNAMIC, Scope, Scopes, Use
 
 # A module whose docstring says so is for CPython alone.
 HOST_ONLY = "Never copied to a node"
-# A module whose docstring says so is a bundle of its own: imported in the functions that use it, by name, and dropped
-# by firmware/system/once.py when it has served. It lies in a folder of its own, so that what is to be dropped is known.
+# A module whose docstring says so is a bundle of its own, or goes into that of another one ("… and forgotten with
+# `other`"): imported in the functions that use it, by name, and dropped by firmware/system/once.py when it has served.
+# It lies in a folder of its own, so that what is to be dropped is known.
 FLEETING = "Loaded where it is used, and forgotten"
+_WITH = re.compile(re.escape(FLEETING) + r"\s+with\s+`(\w+)`")
 ONCE = "firmware/once"
 FIRMWARE = "firmware"
 DRIVERS = "firmware/drivers/"
@@ -94,7 +97,9 @@ class Part:
         docstring = ast.get_docstring(self.scopes.tree) or ""
         self.is_host_only = HOST_ONLY in docstring
         self.is_fleeting = FLEETING in docstring
-        self.bundle = f"{ONCE}/{self.stem}.py" if self.is_fleeting else bundle_of(source.path)
+        other = _WITH.search(docstring)
+        stem = other[1] if other else self.stem
+        self.bundle = f"{ONCE}/{stem}.py" if self.is_fleeting else bundle_of(source.path)
         self.taken: dict[int, Taken] = {}
         for node, scope, is_top in self.scopes.imports:
             for alias in node.names:

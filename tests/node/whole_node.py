@@ -7,7 +7,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -27,6 +27,7 @@ from host_tools.node_config import Fleet, build_day_of, load_fleet
 from host_tools.payload import command_to_json, to_json
 from host_tools.plan.site import Site, load_site
 from host_tools.site_keys import SiteKeys
+from sim.board import names_index
 from sim.board.virtual_board import VirtualBoard
 from tests.node.broker import Broker, free_port, require_mosquitto
 from tests.runtimes import ROOT, Runtime
@@ -55,6 +56,18 @@ kinds:
 nodes:
   L003: {{kind: simple}}
 """
+
+
+# What an application finds free on a classic ESP32 with stock MicroPython (issue 4).
+CHIP_HEAP_BYTES = 110 * 1024
+
+
+def chip_heap(runtime: Runtime, drivers: Collection[str], heap_bytes: int = CHIP_HEAP_BYTES) -> int:
+    """Return the bound of a board, its own names outside, that leaves the program what it has on a chip with so much
+    heap: less what the index of its names takes there."""
+    main = (ROOT / "firmware" / "main.py").read_text(encoding="utf-8")
+    names = names_index.count(runtime, firmware_rom(tuple(drivers)), main) + names_index.ALLOWANCE
+    return heap_bytes - names_index.index_bytes(names)
 
 
 @cache

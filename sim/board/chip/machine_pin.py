@@ -8,6 +8,8 @@ from . import irq, wire
 
 _pins = {}
 _PINS_MAX = 49
+# Those of an ESP32. Their objects are there from the start, as in the chip's flash: none of the program's heap.
+_PINS_MADE = 40
 _PIN_EVENT = wire.shape_of("pin", ("n", "v"))
 _PWM_EVENT = wire.shape_of("pwm", ("n", "duty", "freq", "on"))
 
@@ -157,6 +159,12 @@ class Pin:
 
     def __repr__(self):
         return "Pin(%d)" % self.number
+
+
+def make_pins():
+    """Make the objects of all pins, before the program's heap is bound."""
+    for number in range(_PINS_MADE):
+        Pin(number)
 
 
 class Signal:

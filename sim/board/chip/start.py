@@ -19,6 +19,7 @@ from . import (
     irq,
     layout,
     libc,
+    machine_pin,
     machine_rtc,
     vasyncio,
     vesp32,
@@ -69,6 +70,7 @@ def _build(settings):
     vnetwork.attach(settings.get("wifi", {}))
     vesp32.attach(libc.bytes_of(settings["nvs"], vesp32.NVS_BYTES))
     _take_places()
+    machine_pin.make_pins()
     wiring_module.hang(settings.get("wiring", {}))
     if console.is_there():
         sys.modules["sys"] = console.Sys()
