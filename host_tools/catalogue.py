@@ -34,7 +34,7 @@ KINDS = {
     "radio": "Radios",
     "part": "Parts of drivers",
 }
-BUSES = ("i2c", "spi", "uart", "onewire", "adc", "pin", "pwm", "dac", "counter", "radio", "none")
+BUSES = ("i2c", "spi", "uart", "dali", "onewire", "adc", "pin", "pwm", "dac", "counter", "radio", "none")
 
 
 class CatalogueError(Exception):

@@ -12,18 +12,18 @@ from .config import Config
 from .consumption import Consumption
 from .dynamics import Dynamics
 from .failsafe import FailSafe
-from .inputs import CLOCK_UNKNOWN, UNKNOWN, Now, Seen
+from .inputs import CLOCK_DOUBTED, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from .limits import PROTECTION as PROTECTED
 from .monitor import Monitor
 from .output import Output
 from .power import PowerCurve
 from .ramp import Ramp
-from .reasons import BY_SERVICE, BY_TEMPERATURE, FAILSAFE, OVERRIDE, PROTECTION, RISES_USED_UP, SENSOR
+from .reasons import BY_SERVICE, BY_TEMPERATURE, FAILSAFE, PROTECTION, RISES_USED_UP, SENSOR
 from .schedule import Schedule
 from .street_sense import StreetSense
 from .sun import Sun
 from .ticks import ticks_add, ticks_diff
-from .wants import Wants, rank
+from .wants import Wants, is_urgent, rank
 from .zone import ZoneRule
 
 _NONE = const(255)
@@ -31,8 +31,9 @@ _PARTS = const(6)
 _DAY_S = const(86400)
 # What a photocell would say to a sky that is sure: bright, where the cell is stuck dark by day.
 _BRIGHT_LUX = const(65535)
-# How wrong a clock that is trusted may be, for judging a photocell.
+# How wrong a clock may be for judging a photocell: one that is trusted, and one that is doubted (`ClockTrust`'s limit).
 _CLOCK_ERROR_S = const(120)
+_DOUBTED_ERROR_S = const(1800)
 # Since when: five days are told apart, and everything older is five to six.
 _SINCE_MAX_MS = const(432000000)
 
@@ -90,6 +91,7 @@ class Controller:
         self._seen_changes = UNKNOWN
         self._is_started = False
         self._is_known = False
+        self._is_doubted = False
         self._tick = 0
         self._day = 0
         self._second = 0
@@ -176,7 +178,7 @@ class Controller:
         """Take over what has changed, at the current tick."""
         mine = self._seen
         tick = self._tick
-        # The schedule is asked again only where it may answer otherwise: a presence edge must stay cheap.
+        # The schedule is asked again only where it may answer otherwise: an edge must stay cheap.
         is_time = False
         if now.changes != self._now_changes:
             self._now_changes = now.changes
@@ -185,11 +187,13 @@ class Controller:
             self._day = now.day
             self._second = now.second
             self._ms = now.ms
+            self._is_doubted = now.quality == CLOCK_DOUBTED
             is_time = True
             if not self._is_known:
                 self._failsafe.forget_clock()
             elif self._has_photocell:
-                self._failsafe.take_clock(tick, now.day, now.second, _CLOCK_ERROR_S)
+                error_s = _DOUBTED_ERROR_S if self._is_doubted else _CLOCK_ERROR_S
+                self._failsafe.take_clock(tick, now.day, now.second, error_s)
         if seen.changes != self._seen_changes:
             self._seen_changes = seen.changes
             if seen.commands != mine.commands:
@@ -212,8 +216,10 @@ class Controller:
             mine.may_dim = seen.may_dim
             mine.temperature_dc = seen.temperature_dc
             mine.local_permille = seen.local_permille
+        self._wants.must_be_lit = self._is_doubted and mine.may_dim == 0
         if is_time:
             self._ask_time()
+        self._wants.must_be_lit = self._is_doubted and mine.may_dim == 0
         self._pass_on()
 
     def _pass_on(self) -> None:
@@ -230,7 +236,7 @@ class Controller:
         monitor = self.monitor
         monitor.supplied(self._tick, output.is_closed)
         monitor.sensed(self._tick, street.sensor.trust, street.presence != 0)
-        monitor.doubts(self._tick, not self._is_known, output.is_hot, self._failsafe.is_cell_stuck)
+        monitor.doubts(self._tick, self._is_doubted or not self._is_known, output.is_hot, self._failsafe.is_cell_stuck)
         self._set_wake()
 
     def _pass_deadline(self) -> bool:
@@ -339,8 +345,8 @@ class Controller:
         is_new = False
         if level != self.level_permille or reason != self.reason:
             # Presence, commands, protection and the fail-safe change the light at once; all else keeps the quiet.
-            is_urgent = _is_urgent(reason) or _is_urgent(self.reason)
-            if level != self.level_permille and not self.output.may_change(self._tick, is_urgent):
+            is_now = is_urgent(reason) or is_urgent(self.reason)
+            if level != self.level_permille and not self.output.may_change(self._tick, is_now):
                 self._set_wake()
                 return False
             self._change(level, reason)
@@ -391,7 +397,3 @@ class Controller:
 
 def _list_of(*parts):
     return list(parts)
-
-
-def _is_urgent(reason: int) -> bool:
-    return OVERRIDE <= reason <= SENSOR or reason >= FAILSAFE

@@ -7,10 +7,12 @@ at them again. So a call with nothing new costs next to nothing, and a journal t
 from .compat import const
 from .derating import UNKNOWN_DC
 
-# Quality of the clock. Held: it was set once and runs on by itself.
+# Quality of the clock. Held: it was set once and runs on by itself. Doubted: only the feeder vouches for it
+# (`ClockTrust.is_doubted`): programs run, but switch nothing off in the first hours (``Seen.may_dim``).
 CLOCK_UNKNOWN = const(0)
 CLOCK_HELD = const(1)
 CLOCK_GOOD = const(2)
+CLOCK_DOUBTED = const(3)
 
 UNKNOWN = const(-1)
 
@@ -79,7 +81,7 @@ class Seen:
     ``current_ma``, ``power_factor_permille``, each `UNKNOWN` where the meter does not give it. ``temperature_dc``: of
     the driver in tenths of °C, `derating.UNKNOWN_DC` without a sensor. ``gear_fault``, ``relay_fault``: 1 while the
     driver does not answer, or the relay does not do what it is told. ``may_dim``: 1 when it is late at night as far as
-    the feeder has taught, without a clock.
+    the feeder has taught: without a clock the lamp may be dimmed then, and with a doubted one switched off.
     """
 
     def __init__(self):

@@ -36,6 +36,7 @@ _PLACES = const(3)
 class Wants:
     """Finds level, reason, who it is (``by``, ``index``) and the ramp to it. Levels in permille, ramps in ms.
 
+    ``must_be_lit``, an input: no program switches the lamp off, for its clock is in doubt (lighting.md, F6).
     ``note``: `reasons.ONE_CLASS_DOWN` or `TWO_CLASSES_DOWN` where little traffic lowered the program's level, else 0.
     ``next_s``: when, at the latest, the commands are to be asked again. While ``is_due``, a command that has no clock
     to end by ends at the tick ``due_ms``.
@@ -58,6 +59,7 @@ class Wants:
         self.program = NO_PROGRAM
         self.ramp_ms = 0
         self.note = 0
+        self.must_be_lit = False
         self.next_s = 0
         self.is_due = False
         self.due_ms = 0
@@ -113,6 +115,8 @@ class Wants:
             self._set(0, INACTIVE, BY_PERIOD, 0, default_ms)
         else:
             self._find_program()
+        if self.must_be_lit and self.level == 0 and self.reason != OVERRIDE:
+            self._set(self._failsafe.level_permille, FAILSAFE, BY_CLOCK, self._failsafe.reason, default_ms)
 
     def ends_in_s(self, by: int) -> int:
         """Return when the command ``by`` ends, in s from the last `time()`; `UNKNOWN`: not within a day."""
@@ -175,3 +179,8 @@ def rank(reason: int) -> int:
     if reason == SENSOR:
         return 2
     return 0 if reason == INACTIVE else 1
+
+
+def is_urgent(reason: int) -> bool:
+    """Tell whether a reason changes the light at once: commands, presence, the fail-safe, protection."""
+    return OVERRIDE <= reason <= SENSOR or reason >= FAILSAFE

@@ -22,6 +22,7 @@ from firmware.control.clock import (
 from firmware.control.clock import STATE_SIZE as TRUST_SIZE
 from firmware.control.compat import const
 from firmware.control.feeder import STATE_SIZE as TEACHER_SIZE
+from firmware.control.inputs import CLOCK_DOUBTED
 from firmware.control.ticks import ticks_diff
 from firmware.links.timing import TURN_MS, sleep_ms, turn_ms
 
@@ -139,7 +140,7 @@ class ClockKeeper:
         trust = self.trust
         while trust.is_due and ticks_diff(tick, trust.due_ms) >= 0:
             trust.pass_due(trust.due_ms)
-        if trust.quality != self._quality:
+        if self._told() != self._quality:
             self._publish(True)
         if self.lit_s - self._looked_s >= _LOOK_S:
             self._ask(self._chip)
@@ -201,11 +202,18 @@ class ClockKeeper:
     def _publish(self, has_moved):
         """Tell the controllers, where the time or its quality is another."""
         trust = self.trust
-        is_known = trust.quality != CLOCK_UNKNOWN
-        if (has_moved and is_known) or trust.quality != self._quality:
-            self._quality = trust.quality
+        told = self._told()
+        if (has_moved and told != CLOCK_UNKNOWN) or told != self._quality:
+            self._quality = told
             trust.at(self._ticks_ms())
-            self._tell(trust.quality, trust.day, trust.second, trust.ms)
+            self._tell(told, trust.day, trust.second, trust.ms)
+
+    def _told(self):
+        """Return the quality that the controllers are told: what the feeder alone vouches for is in doubt."""
+        trust = self.trust
+        if trust.quality != CLOCK_UNKNOWN and trust.is_doubted:
+            return CLOCK_DOUBTED
+        return trust.quality
 
     def _look(self):
         """Once an hour: show the teacher the date, or ask it where nobody else knows."""

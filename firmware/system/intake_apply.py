@@ -31,7 +31,7 @@ _BIG = const(0x3FFFFFFF)
 # They stand flat: a tuple for each pair would take twice the heap. `bounds_of` (`journal_read`) gives them as pairs.
 BOUNDS = (
     0, 1,
-    0, 2, 0, DAY_MAX, 0, SECONDS_PER_DAY - 1, 0, 999,
+    0, 3, 0, DAY_MAX, 0, SECONDS_PER_DAY - 1, 0, 999,
     _NONE, _BIG,
     _NONE, 1000,
     0, 3, 0, 1000, 0, _BIG, 0, _BIG,

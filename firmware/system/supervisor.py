@@ -25,7 +25,8 @@ _DELAY_MAX_MS = const(60000)
 _DEATHS_MAX = const(6)
 _LAMP_DEATHS_MAX = const(3)
 _HEALED_MS = const(600000)
-TASKS_MAX = const(16)
+# Four lamps, each with gear and relay that have tasks; twelve meters on their buses; nine others (firmware/app.py).
+TASKS_MAX = const(36)
 
 # Why the node is reset (`BootLog.fail`).
 FAIL_SILENT = const(1)

@@ -17,7 +17,7 @@ from typing import Any
 _PLACE = re.compile(r'File "(?P<path>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\s,]+))?')
 # What MicroPython says of names: of an object, of a class, of a module.
 _OBJECT = re.compile(r"(?P<kind>type object |)'(?P<class>\w+)' (?P<object>object |)has no attribute '(?P<name>\w+)'")
-_NAME = re.compile(r"(?P<before>name |can't import name |cannot import name )'?(?P<name>\w+)'?")
+_NAME = re.compile(r"(?P<before>name (?='\w+' isn't defined)|can't import name )'?(?P<name>\w+)'?")
 _NAMES_MAX = 8
 FORMAT = 2
 

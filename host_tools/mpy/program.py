@@ -113,6 +113,7 @@ class Program:
             self._bases(each)
             self._own_names(each)
         for file in self.files.values():
+            self._refuse_doubt(file)
             self._find_self(file)
         self._join_families()
         for file in self.files.values():
@@ -163,6 +164,14 @@ class Program:
                 raise made.file.refusal(
                     made.node, f"{made.name} has {hook}, so that its attributes are made at run time"
                 )
+
+    def _refuse_doubt(self, file: File) -> None:
+        """A class body reads the module's name until it has set its own: which one is meant, only its run tells."""
+        for use in file.scopes.uses:
+            scope = file.meant.get(id(use.node))
+            is_read = isinstance(use.node, ast.Name) and isinstance(use.node.ctx, ast.Load)
+            if scope is not None and scope.kind == "class" and is_read and use.name in file.scopes.module.bound:
+                raise file.refusal(use.node, f"{use.name} is the module's and of class {scope.name}: rename one")
 
     def _find_self(self, file: File) -> None:
         """Note each place where a method, or what is defined in one, takes an attribute of its first argument."""

@@ -169,8 +169,6 @@ class ShortNames:
                 new = own.get(use.name, use.name)
             elif scope.kind == "class":
                 new = self.attributes.get(use.name, use.name)
-                if use.name in file.scopes.module.bound and isinstance(getattr(use.node, "ctx", None), ast.Load):
-                    raise file.refusal(use.node, f"{use.name} is the module's and of class {scope.name}: rename one")
             else:
                 new = self._locals.get(id(scope), {}).get(use.name, use.name)
             _rename(use.node, use.name, new)

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from .constants import Source
+from .inline import inline
 from .outside import OUTSIDE
 from .parts import APP, FIRMWARE
 from .program import File, Function, Place, Program, is_dunder
@@ -36,6 +37,7 @@ def without_unused(
     gone: list[str] = []
     for _ in range(_ROUNDS_MAX):
         program = Program(texts, places, sources)
+        inline(program)
         found = _Reach(program).remove()
         if not found:
             return program, sorted(gone)

@@ -1,9 +1,9 @@
 """Events that reach a lamp in a played night: a CSV file ``utc,kind,value``, in order of time.
 
 presence, neighbour: 0 or 1 · lux: 0 … 1000000 or none · external: 0 … 1000 permille or none · local: 0 … 100 percent or
-none · temperature: of the driver, °C · clock: good, held, unknown, or the UTC time that the clock is set to ·
-override: TALQ's OverrideCommand or Command as JSON, null to resume. All after the second comma is the value, so JSON
-may stand there as it is, or quoted as CSV has it.
+none · temperature: of the driver, °C · clock: good, held, doubted (only the feeder vouches for it), unknown, or the UTC
+time that it is set to · override: TALQ's OverrideCommand or Command as JSON, null to resume. All after the second comma
+is the value, so JSON may stand there as it is, or quoted as CSV has it.
 """
 
 import csv
@@ -143,13 +143,14 @@ def _value(kind: str, text: str) -> int | str | datetime | Override | None:
             raise ValueError(f"temperature {text!r}: write degrees Celsius from -100 to 300, like 71.5")
         return text
     if kind == "clock":
-        if text in ("good", "held", "unknown"):
+        if text in ("good", "held", "doubted", "unknown"):
             return text
         try:
             return utc_moment(text)
         except ValueError as error:
             raise ValueError(
-                f"clock {text!r}: write good, held, unknown, or the UTC time it is set to, like 2026-06-21T20:15:00Z"
+                f"clock {text!r}: write good, held, doubted, unknown, or the UTC time it is set to, like "
+                "2026-06-21T20:15:00Z"
             ) from error
     if kind == "override":
         return read_override(text)

@@ -12,7 +12,7 @@ from firmware.control.civil import SECONDS_PER_DAY
 from firmware.control.config import Config
 from firmware.control.controller import Controller
 from firmware.control.derating import UNKNOWN_DC
-from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
+from firmware.control.inputs import CLOCK_DOUBTED, CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.ticks import TICKS_MAX, ticks_diff
 from firmware.control.zone import ZoneRule
@@ -241,7 +241,7 @@ class LampPlay:
             # A clock that is held runs on from what it shows; one that showed nothing has come back right.
             if value == "good" or now.quality == CLOCK_UNKNOWN:
                 self._ahead_ms = 0
-            now.quality = CLOCK_GOOD if value == "good" else CLOCK_HELD
+            now.quality = {"good": CLOCK_GOOD, "doubted": CLOCK_DOUBTED}.get(str(value), CLOCK_HELD)
 
 
 def play_points(play: LampPlay, events: Sequence[Event], first: datetime, last: datetime) -> list[Point]:

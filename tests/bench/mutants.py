@@ -34,7 +34,14 @@ TESTS = (
     *("test_schedule.py", "test_controller.py", "test_stateful.py", "test_sensor.py", "test_bubble.py"),
     *("test_passage.py", "test_volume.py", "test_budget.py", "test_limits.py", "test_derating.py", "test_flicker.py"),
     *("test_flux.py", "test_relay.py", "test_calendar_rules.py", "test_talq_behaviour.py", "test_street_behaviour.py"),
-    *("test_why.py", "test_output.py", "test_street_sense.py", "test_active_periods.py", "test_overrides.py"),
+    *(
+        "test_why.py",
+        "test_output.py",
+        "test_doubted_clock.py",
+        "test_street_sense.py",
+        "test_active_periods.py",
+        "test_overrides.py",
+    ),
 )
 FOLDERS = ("firmware", "host_tools", "sim", "tests")
 # A mutant that fails is dead: nobody needs the smallest case, and the search for it takes minutes. And the same

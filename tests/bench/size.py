@@ -52,6 +52,17 @@ def words(sizes: dict[str, int]) -> str:
     return f"{', '.join(parts)}, total {number(sum(sizes.values()))} B"
 
 
+def grouped(unused: list[str]) -> dict[str, list[str]]:
+    """Return what was left out by its file, each name once."""
+    found: dict[str, list[str]] = {}
+    for each in unused:
+        place, _, name = each.partition(" ")
+        names = found.setdefault(place.partition(":")[0], [])
+        if name not in names:
+            names.append(name)
+    return found
+
+
 def main() -> int:
     modules = measure()
     if not modules:
@@ -67,7 +78,9 @@ def main() -> int:
         print(line)
     left = [path for path in made.left_out if path in modules]
     print(f"not in it, {number(sum(modules[path] for path in left))} B as modules: {', '.join(left)}")
-    print(f"in its files, but nothing there asks for it: {', '.join(made.unused)}")
+    print("in its files, but nothing there asks for it:")
+    for path, names in grouped(made.unused).items():
+        print(f"  {path}: {', '.join(names)}")
     without_lines = sum(map(len, compiled(made.files, 3).values()))
     print(f"without line numbers (mpy-cross -O3): {number(without_lines)} B\n")
     print(f"as {len(modules)} modules: {words(modules)}")

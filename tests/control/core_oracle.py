@@ -50,6 +50,7 @@ class World:
     cap: int = 1000
     is_protecting: bool = False
     utc_s: int | None = None
+    is_doubted: bool = False
 
 
 @dataclass
@@ -87,6 +88,9 @@ class Oracle:
             verdict = Verdict(FAILSAFE, BY["clock"], self._failsafe(world))
         else:
             verdict = found
+            if world.is_doubted and not world.may_dim and found.level == 0:
+                # Nothing is switched off by a clock that only the feeder vouches for, in its first hours.
+                verdict = Verdict(FAILSAFE, BY["clock"], self._failsafe(world))
         return self._limit(verdict, world)
 
     def _active_order(self, t_ms: int, world: World) -> str | None:

@@ -13,7 +13,7 @@ import sys
 
 from firmware.control.config import Config
 from firmware.control.controller import Controller
-from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Seen
+from firmware.control.inputs import CLOCK_DOUBTED, CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN, UNKNOWN, Seen
 from firmware.control.plan import Plan
 from sim.lamp_replay import TICKS_MASK, LampClock, hex_digest
 
@@ -140,7 +140,9 @@ class Night:
             day += dice.below(7) - 3
         step = dice.below(7200) - 3600 if kind == 2 else dice.below(5) - 2
         second = (self._second + t_ms // 1000 % 86400) % 86400 + step
-        self.clock.correct(t_ms, dice.one_of((CLOCK_HELD, CLOCK_GOOD)), day + second // 86400, second % 86400, 0)
+        self.clock.correct(
+            t_ms, dice.one_of((CLOCK_HELD, CLOCK_GOOD, CLOCK_DOUBTED)), day + second // 86400, second % 86400, 0
+        )
 
     def _command(self):
         dice = self.dice

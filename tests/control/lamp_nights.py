@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from firmware.control import plan_format as layout
-from firmware.control.inputs import CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN
+from firmware.control.inputs import CLOCK_DOUBTED, CLOCK_GOOD, CLOCK_HELD, CLOCK_UNKNOWN
 from host_tools.plan.encode import (
     ActivePeriod,
     AstroTimeControl,
@@ -283,7 +283,7 @@ def _clock_inputs(rng: random.Random, kind: str, start: datetime, end_ms: int) -
             error = timedelta(milliseconds=rng.choice((-1, 1, -2_500, 900, 3_600_000, -7_200_000, 200 * DAY_MS, 0)))
             entries.append(clock_entry(t_ms, CLOCK_GOOD, right + error))
         elif kind == "clock lost":
-            entries.append(clock_entry(t_ms, rng.choice((CLOCK_UNKNOWN, CLOCK_HELD, CLOCK_GOOD)), right))
+            entries.append(clock_entry(t_ms, rng.choice((CLOCK_UNKNOWN, CLOCK_HELD, CLOCK_GOOD, CLOCK_DOUBTED)), right))
         elif rng.random() < 0.3:
             # Quality changes alone, the time goes on: nothing may come of it.
             entries.append(clock_entry(t_ms, rng.choice((CLOCK_HELD, CLOCK_GOOD)), right))

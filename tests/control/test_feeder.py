@@ -47,10 +47,10 @@ def error_s(teacher: FeederTeacher, day: int, place=PLACE, elapsed=0) -> int:
 def test_it_says_nothing_before_three_nights():
     """One night may be anything. So the time is not told before three, and the bound shrinks with more."""
     assert [taught(n).is_ready for n in range(5)] == [False, False, False, True, True]
-    assert taught(3).error_s > taught(5).error_s > taught(9).error_s == 600 + 100
+    assert taught(3).error_s > taught(5).error_s > taught(9).error_s == 600 + 200
     assert taught(2).error_s == 86400
     # A feeder that errs shows it: half of the spread of nine nights.
-    assert taught(9, wrong=lambda n: 600 * (n % 3)).error_s == 700 + 1200 // 2
+    assert taught(9, wrong=lambda n: 600 * (n % 3)).error_s == 800 + 1200 // 2
 
 
 @pytest.mark.parametrize("month", range(1, 13))

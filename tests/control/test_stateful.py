@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from firmware.control.config import Config
 from firmware.control.controller import Controller
-from firmware.control.inputs import CLOCK_GOOD, CLOCK_UNKNOWN, Now, Seen
+from firmware.control.inputs import CLOCK_DOUBTED, CLOCK_GOOD, CLOCK_UNKNOWN, Now, Seen
 from firmware.control.plan import Plan
 from firmware.control.ticks import ticks_diff
 from host_tools.plan.encode import encode
@@ -62,6 +62,7 @@ class Lamp(RuleBasedStateMachine):
         self.t_ms = 0
         self.now = Now()
         self.seen = Seen()
+        self.is_doubted = False
         # UTC in ms since 2000 at t = 0, were it running on; None without a clock.
         self.utc0_ms = (day * 86_400 + second) * 1000 if is_known else None
         self._start(start)
@@ -170,6 +171,12 @@ class Lamp(RuleBasedStateMachine):
 
     @precondition(lambda self: self.utc0_ms is not None)
     @rule()
+    def only_the_feeder_knows_the_time(self):
+        self.is_doubted = not self.is_doubted
+        self._tell()
+
+    @precondition(lambda self: self.utc0_ms is not None)
+    @rule()
     def the_clock_is_lost(self):
         self.utc0_ms = None
         self._tell()
@@ -203,7 +210,7 @@ class Lamp(RuleBasedStateMachine):
         now, lamp = self.now, self.lamp
         now.ticks_ms = (self.tick0 + self.t_ms) % RING
         utc_ms = self._utc_ms()
-        now.quality = CLOCK_UNKNOWN if utc_ms is None else CLOCK_GOOD
+        now.quality = CLOCK_UNKNOWN if utc_ms is None else CLOCK_DOUBTED if self.is_doubted else CLOCK_GOOD
         now.day, now.second, now.ms = (0, 0, 0)
         if utc_ms is not None:
             now.day, now.second, now.ms = utc_ms // DAY_MS, utc_ms % DAY_MS // 1000, utc_ms % 1000
@@ -255,6 +262,7 @@ class Lamp(RuleBasedStateMachine):
             lamp.street.presence, lamp.street.neighbours, self.seen.external, self.seen.lux, self.seen.local_permille,
             self.seen.may_dim, lamp.street.classes_down, derating.cap_permille if derating else 1000,
             bool(derating and derating.is_protection), None if utc_ms is None else utc_ms // 1000,
+            self.is_doubted,
         )  # fmt: skip
         wanted = self.oracle.judge(self.t_ms, world)
         if world.cap > 0 and wanted.reason == oracle.FAILSAFE and world.lux < 0:
@@ -263,9 +271,12 @@ class Lamp(RuleBasedStateMachine):
             # For ten seconds at most, the former cause still explains the light that there is.
             assert ticks_diff(lamp.output.flicker.due_ms, self.now.ticks_ms) <= QUIET_MS
             return
-        is_upper = wanted.reason in (oracle.OVERRIDE, oracle.FAILSAFE)
+        is_in_doubt = self.is_doubted and utc_ms is not None and not world.may_dim
+        if is_in_doubt and world.lux < 0 and world.cap > 0 and lamp.reason != oracle.OVERRIDE:
+            assert lamp.level_permille >= 1, "nothing is switched off by a clock in doubt"
+        is_upper = wanted.reason == oracle.OVERRIDE or (wanted.reason == oracle.FAILSAFE and utc_ms is None)
         if not self.is_simple and not is_upper:
-            assert lamp.reason in (0, 2, 3, 16, 18)
+            assert lamp.reason in ((0, 2, 3, 16, 17, 18) if is_in_doubt else (0, 2, 3, 16, 18))
             if lamp.reason == oracle.INACTIVE:
                 assert lamp.level_permille == 0
             return

@@ -139,7 +139,7 @@ def test_all_faults_are_told_at_once_with_their_lines(tmp_path):
     said = "\n".join(found)
     for part in (
         "write 1 while it is there", "put the lines in order of time", "write UTC like", "has no time of day",
-        "a whole number from 0 to 1000000", "write one of presence", "percent from 0 to 100", "good, held, unknown",
+        "a whole number from 0 to 1000000", "write one of presence", "percent from 0 to 100", "good, held, doubted",
         "degrees Celsius", "1 column(s)", "split the file", "2020 to 2199",
     ):  # fmt: skip
         assert part in said

@@ -15,14 +15,17 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from host_tools.cli import app
-from host_tools.mpy.bundle import Bundle
+from host_tools.mpy.bundle import Bundle, bundle
 from host_tools.mpy.constants import Source
 from host_tools.mpy.line_map import LineMap, main, translate
 from host_tools.mpy.modules import compiled, sources
 from host_tools.mpy.outside import OUTSIDE
+from host_tools.mpy.parts import ONCE
 from host_tools.mpy.scopes import Scopes
 from host_tools.mpy.shipped import shipped
+from sim.board import rom
 from tests.bench.size import measure_bundle
+from tests.conftest import require_runtime
 from tests.control.lamp_nights import lamp_nights
 from tests.control.replay_main import summary
 
@@ -31,6 +34,7 @@ NIGHTS = 24
 # What the lead of the project asks of the shipped firmware.
 WHOLE_MAX_BYTES = 140_000
 CONTROL_MAX_BYTES = 40_000
+IMPORT_MAX_BYTES = 50_000
 REPLAY = ("sim/lamp_replay.py", "tests/control/replay_main.py")
 
 
@@ -151,6 +155,50 @@ def test_names_that_micropython_has_are_known(micropython_runtime, tmp_path):
     assert names - OUTSIDE - {name for name in dir(builtins) if name[0].isupper()} == set()
 
 
+_IMPORT = """
+import gc, sys, vfs, asyncio, binascii, errno, hashlib, io, json, os, random, select, socket, struct, time, tls
+class Anything:
+    def __getattr__(self, name): return Anything
+for name in ("machine", "network", "esp32", "espnow", "onewire"): sys.modules[name] = Anything()
+sys.modules["ssl"] = tls
+with open(sys.argv[1], "rb") as file: image = file.read()
+vfs.mount(vfs.VfsRom(image), "/rom")
+sys.path[:] = ["/rom", ".frozen"]
+gc.collect()
+before = gc.mem_alloc()
+for name in sys.argv[2:]: __import__(name)
+gc.collect()
+print(gc.mem_alloc() - before)
+"""
+
+
+def heap_of_import(files: dict[str, Source], folder: Path) -> int:
+    """Return the bytes of heap that loading what stays keeps, from ROM, the interpreter's index of names with it."""
+    code = {path: data for path, data in compiled(files).items() if path != "firmware/main.py"}
+    folder.mkdir()
+    (folder / "rom.img").write_bytes(
+        rom.image({path.removesuffix(".py") + ".mpy": data for path, data in code.items()})
+    )
+    (folder / "main.py").write_text(_IMPORT)
+    # What is loaded for one use leaves the heap again.
+    names = [Source(path, "").module for path in code if not path.startswith(ONCE + "/")]
+    done = require_runtime("micropython32").run([folder / "main.py", folder / "rom.img", *names], cwd=folder)
+    assert done.returncode == 0, done.stderr or done.stdout
+    return int(done.stdout)
+
+
+def test_loading_the_shipped_firmware_keeps_less_heap(tmp_path, capsys):
+    """The heap of a board without external RAM is what names, functions and classes leave of it. So what loading takes
+    is measured in both forms, and bounded."""
+    drivers = ("dimmer_pwm", "presence_input", "ade7953")
+    long = heap_of_import(bundle(sources(ROOT), drivers).files, tmp_path / "long")
+    short = heap_of_import(shipped(sources(ROOT), drivers).files, tmp_path / "short")
+    whole = heap_of_import(equipped().files, tmp_path / "whole")
+    with capsys.disabled():
+        print(f"figure: heap after the import, 32-bit: {short} B, with long names {long} B; fully equipped {whole} B")
+    assert short <= IMPORT_MAX_BYTES and long - short > 15_000
+
+
 # -- tracebacks ---------------------------------------------------------------------------------------------------
 
 _SHOUT = "raise ValueError('shout')"
@@ -210,13 +258,13 @@ def test_attributes_and_names_are_given_back():
     text = (
         '  File "firmware/app.py", line 1, in q\n'
         "AttributeError: 'aB' object has no attribute 'c'\nAttributeError: type object 'aB' has no attribute 'd'\n"
-        "NameError: name 'q' isn't defined\nValueError: shout\n"
+        "NameError: name 'q' isn't defined\nImportError: can't import name q\nValueError: name q\n"
     )
     wanted = (
         '  File "firmware/senses.py", line 40, in look_around\n'
         "AttributeError: 'Senses' object has no attribute 'lamps/peek'\n"
         "AttributeError: type object 'Senses' has no attribute 'box'\n"
-        "NameError: name 'look' isn't defined\nValueError: shout\n"
+        "NameError: name 'look' isn't defined\nImportError: can't import name 'look'\nValueError: name q\n"
     )
     assert translate(text, LineMap.from_json(known.to_json())) == wanted
 

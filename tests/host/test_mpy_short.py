@@ -270,6 +270,24 @@ def test_a_mark_keeps_the_names_of_a_class():
     assert "quiet_ms" in text_of(made) and "reach_m" in text_of(made)
 
 
+def test_values_that_never_change_stand_where_they_are_used():
+    """A text in a table of the module is a place there and a look-up at each use. What is set again, or is made new
+    each time, is no such value; what another bundle takes stays to be taken."""
+    made = same(
+        app="from .control.core import LINE, size\n"
+        "WORD = 'ab'\nPAIR = (1, (b'x', -2))\nSUM_OF = 3 * 4\nLIST = [1]\nTWICE = 1\nTWICE = 2\nMOVED = 5\n"
+        "def move():\n    global MOVED\n    MOVED += 1\n"
+        "def grow():\n    LIST.append(WORD)\n    return len(LIST)\n"
+        "def run():\n    move()\n    WORD_HERE = f'{WORD}:{LINE}'\n"
+        "    return WORD_HERE, WORD + WORD, PAIR[1], SUM_OF, grow(), grow(), TWICE, MOVED, size(LINE)\n",
+        control__core="LINE = 'a line'\nOWN = b'own'\ndef size(text):\n    return len(text) + len(OWN) + len(LINE)\n",
+    )
+    text = made.files["firmware/app.py"].text
+    assert "'ab' + 'ab'" in text and "(1, (b'x', -2))[1]" in text and text.count("[1]") == 2
+    core = made.files["firmware/control/__init__.py"].text
+    assert core.count("'a line'") == 2 and "len(b'own')" in core
+
+
 # -- random programs ----------------------------------------------------------------------------------------------
 
 WORDS = ("level", "fade", "hold", "zone", "power", "lamps")
@@ -282,15 +300,21 @@ def programs(draw: st.DrawFn) -> str:
     bases = [draw(st.sampled_from([None, *range(number)])) for number in range(count)]
     own = [draw(st.lists(st.sampled_from(WORDS), min_size=1, max_size=4, unique=True)) for _ in range(count)]
     every: list[set[str]] = []
-    lines = []
+    # No constants: they would be put in, and be names no more.
+    lines = [f"TABLE{number} = [{number}]" for number in range(count)]
     for number in range(count):
         base = bases[number]
         every.append(set(own[number]) | (every[base] if base is not None else set()))
         lines.append(f"class K{number}" + (f"(K{base}):" if base is not None else ":"))
-        lines.append("    def __init__(self, start):")
+        of_class = draw(st.lists(st.sampled_from(("is_far", "is_near", "rank")), max_size=3, unique=True))
+        lines += [f"    {word} = {draw(st.integers(0, 9))}" for word in of_class]
+        every[number] |= set(of_class) | {"row"}
+        # A default is read in the class's own scope.
+        lines.append(f"    def __init__(self, start, table=TABLE{draw(st.integers(0, count - 1))}):")
         if base is not None:
             lines.append("        super().__init__(start + 1)")
         lines += [f"        self.{word} = start * {draw(st.integers(1, 99))}" for word in own[number]]
+        lines.append("        self.row = table[0]")
         for method in range(draw(st.integers(0, 2))):
             other = draw(st.integers(0, number))
             mine, theirs = draw(st.sampled_from(sorted(every[number]))), draw(st.sampled_from(sorted(every[other])))

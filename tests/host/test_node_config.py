@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from firmware.control.controller import Controller
 from firmware.control.plan import Plan
 from firmware.system import node_config as on_node
+from firmware.system.supervisor import TASKS_MAX
 from host_tools import chip_pins, devices
 from host_tools.catalogue import load as load_catalogue
 from host_tools.chip_pins import PinBook
+from host_tools.hardware import OUTPUTS_MAX, SENSORS_MAX
 from host_tools.node_config import Fleet, load_fleet
 from host_tools.plan.problems import SiteError
 from host_tools.plan.site import load_site
@@ -114,8 +116,11 @@ def test_the_wiring_of_the_firmware_is_what_the_host_believes():
     kinds = {"dimmer": {"dimmer"}, "relay": {"relay"}, "clock_chip": {"clock"},
              "sensor": {"presence", "lux", "temperature", "meter", "position", "tilt"}}  # fmt: skip
     catalogue = load_catalogue()
-    for name, (role, _) in ours.items():
+    for name, (role, place) in ours.items():
         assert catalogue[name].kind in kinds[role], name
+        # The table of docs/drivers.md says the bus on which the hardware file has to put it.
+        if place == "bus":
+            assert catalogue[name].buses == [devices.WIRED[name].at], name
 
 
 @pytest.mark.parametrize(
@@ -184,6 +189,16 @@ def test_all_mistakes_come_at_once(tmp_path):
         "kinds.road.sensors[1].pin", "kinds.road.sensors[1].debounce", "kinds.road.outputs[0].dimmer.pin",
         "kinds.road.outputs[0].dimmer.frequency_hz", "nodes.L9", "nodes.L9.kind",
     }  # fmt: skip
+
+
+def test_the_largest_node_that_a_file_may_describe_has_room_for_its_tasks():
+    """Four DALI lamps with latching relays and their meters were more tasks than the supervisor takes: a good file, and
+    a node that never gets beyond its launcher. So the bounds of file and supervisor are held against each other."""
+    text = (ROOT / "firmware/app.py").read_text()
+    loops = ["lamp%d", "gear%d", "meter"]
+    others = text.count("supervisor.add(") - len(loops)
+    assert others == 9 and all(f'"{name}"' in text for name in loops)
+    assert 3 * OUTPUTS_MAX + SENSORS_MAX + others <= TASKS_MAX
 
 
 def test_mistakes_of_all_sorts_come_at_once(tmp_path):

@@ -27,7 +27,7 @@ from firmware.links.codec_fields import (
     VERB_WHY,
 )
 from firmware.links.timing import ticks_ms
-from firmware.system import keys, lifetime, node_config
+from firmware.system import keys, lifetime
 from firmware.system.plan_stage import hash8_of
 
 DAY, NOON = 9825, 43200
@@ -35,6 +35,7 @@ DAY, NOON = 9825, 43200
 SETTLED_S = 14
 SETTLES = 2
 CHUNK_BYTES = 256
+CONFIG = "config"
 # A link comes and takes what waits: the outbox must not be full, or it drops by right.
 WAITING_MAX = 24
 
@@ -168,14 +169,14 @@ async def bring_plan(app, desk, draw):
 async def bring_configuration(app, desk, draw):
     """Bring the configuration that is not stored."""
     for data in CONFIGS:
-        if data == app.store.read(node_config.STORE_NAME):
+        if data == app.store.read(CONFIG):
             continue
         hash8 = hash8_of(data)
         say("configuring", hash8.hex())
         for at in range(0, len(data), CHUNK_BYTES):
             desk.tell(VERB_CONFIGURATION_WRITE, (at, len(data), hash8, data[at : at + CHUNK_BYTES]))
             await draw.wait(2)
-        if app.store.read(node_config.STORE_NAME) == data:
+        if app.store.read(CONFIG) == data:
             say("configured", hash8.hex())
         else:
             say("troubles", "no configuration")

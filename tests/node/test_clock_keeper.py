@@ -28,6 +28,7 @@ from firmware.control.clock import (
     ClockTrust,
 )
 from firmware.control.feeder import FeederTeacher
+from firmware.control.inputs import CLOCK_DOUBTED
 from firmware.system import boot_files
 from firmware.system.bootlog import BootLog
 from firmware.system.clock_keeper import ClockKeeper
@@ -240,13 +241,13 @@ def lived(tmp_path_factory):
 
 
 def test_the_feeder_tells_the_time_when_nobody_does(lived):
-    """An orphan has the feeder alone. So after five taught nights each cold boot at dusk has a time at once, held, with
-    an error bound of its own, and the truth is within it for all the nights that follow."""
+    """An orphan has the feeder alone. So after five taught nights each cold boot at dusk has a time at once, in
+    doubt, with an error bound of its own, and the truth is within it for all the nights that follow."""
     clocks = [told for told in lived if told[0] != "dim"]
     orphan = [told for told in clocks if told[0] >= KNOWN]
     assert [told[0] for told in orphan] == list(range(KNOWN, NIGHTS))
     for _, elapsed, quality, _, _, _, off_s, error_s in orphan:
-        assert (elapsed, quality) == (0, CLOCK_HELD)
+        assert (elapsed, quality) == (0, CLOCK_DOUBTED)
         assert abs(off_s) <= error_s < 1800 + 1, (off_s, error_s)
     assert {told[0] for told in lived if told[0] == "dim"} == {"dim"}
 

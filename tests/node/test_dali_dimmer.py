@@ -290,6 +290,35 @@ def test_a_level_in_the_middle_of_a_latch():
     del reading
 
 
+def test_a_meter_that_reads_for_ever_holds_no_lamp_and_comes_back():
+    """Why: the node reads its gear all night long. At whatever moment of that a walker comes, her light is there in a
+    quarter of a second; dead gear is told as silent and not as its last value; and the type plate is told once."""
+    gear, world, master, dimmer = lamp()
+    meter = D4iMeter(master, 5)
+    told: list[D4iMeter] = []
+    meter.listener = told.append
+    assert meter.read() == -1
+    world.start(meter.run())
+    latest = 0
+    for step in range(150):
+        at_ms = world.now_ms
+        dimmer.write(100 + step)
+        world.run(700 + 13 * (step % 40))
+        assert gear.history[-1][1] == linear_arc(100 + step) or linear_arc(100 + step) == linear_arc(99 + step)
+        if gear.history[-1][0] >= at_ms:
+            latest = max(latest, gear.history[-1][0] - at_ms)
+    assert latest <= 250
+    assert (meter.read(), meter.voltage_dv, meter.current_ma, meter.temperature_dc) == (38500, 2301, -1, 410)
+    assert told == [meter] and (meter.gtin, meter.light_s) == (3760123456789, 3600 * 4000)
+    gear.fault = "deaf"
+    world.run(60000)
+    with pytest.raises(NoAnswer):
+        meter.read()
+    gear.fault = "none"
+    world.run(60000)
+    assert meter.read() == 38500 and told == [meter]
+
+
 def test_nothing_of_the_dimmers_waits_for_a_reading():
     """Why: at boot the failure levels are verified while the meter reads; a level wished for just then once waited for
     the meter's whole bank, a second and a half in the dark."""

@@ -11,9 +11,9 @@ from rich.console import Console
 from firmware.system.journal_format import DECISION, HEADER_SIZE, crc16
 from sim.board.demo import play
 from sim.board.demo.journals import replay_all
-from sim.board.demo.night import Settings
+from sim.board.demo.night import Settings, Shown
 from sim.board.demo.script import Hours, Script, ScriptError, make_script
-from sim.board.demo.view import PlainView
+from sim.board.demo.view import PlainView, table
 from tests.conftest import require_runtime
 from tests.node.broker import require_mosquitto
 from tests.runtimes import NAMES
@@ -132,3 +132,14 @@ def test_a_whole_night_of_twelve(tmp_path: Path, capsys: pytest.CaptureFixture[s
         )
     assert played.is_good, results["replay"]["verdict"]
     assert results["cut"]["torn"] >= 1
+
+
+def test_the_table_fits_a_terminal_of_80_columns() -> None:
+    """Most terminals have 80 columns: a table whose heads are cut there is what most people see first."""
+    said = io.StringIO()
+    shown = [Shown("R01", True, 1000, 1, True, "protection", "temperature"), Shown("R12", False, 0, 0, False, "", "")]
+    Console(file=said, width=80).print(table(shown, "title", "caption"))
+    lines = said.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for word in ("node", "level (PWM pin)", "someone", "why (last report)", "link", "100 %", "protection, by", "down"):
+        assert any(word in line for line in lines), word

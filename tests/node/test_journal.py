@@ -251,7 +251,7 @@ def test_an_input_out_of_range_changes_nothing(tmp_path):
     """A driver's fault must not become the lamp's. So a value beyond its bounds reaches neither lamp nor journal."""
     seen, journal = Seen(), Journal(str(tmp_path))
     intake = Intake(None, seen, Now(), journal, Clock(0))
-    for entry in ((0, 2), (1, 3, 0, 0, 0), (2, -2), (6, 0, 1001, 0, 0, -1, 0, -1, 0), (13, 0), (0,), (0, 1, 1)):
+    for entry in ((0, 2), (1, 4, 0, 0, 0), (2, -2), (6, 0, 1001, 0, 0, -1, 0, -1, 0), (13, 0), (0,), (0, 1, 1)):
         assert not intake.take(entry)
     assert (seen.changes, journal._used, intake.refused) == (0, 0, 7)
 

@@ -195,7 +195,7 @@ def test_presence_reaches_the_pin_at_once(town: Town, micropython_runtime: Runti
     answers = len([kind for kind, _ in town.messages if kind == "why"])
     plan_events = [twin["outcome"] for kind, twin in town.messages if kind == "event" and twin["message"] == "plan"]
     board.power_cut()
-    journal_bytes = sum(len(data) for path, data in board.files().items() if path.startswith("data/journal"))
+    journal_bytes = sum(len(data) for path, data in board.files().items() if path.startswith("/data/journal"))
     print(
         f"figure: {micropython_runtime.name}: meanwhile {sent} commands, {len(verdicts)} acks, {answers} answers why, "
         f"{statuses} status reports, {len(plan_events)} switches within {max(switch_s):.1f} s, "

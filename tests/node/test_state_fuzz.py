@@ -13,6 +13,7 @@ import pytest
 from firmware.drivers.ld2410 import Ld2410
 from firmware.drivers.nmea_gnss import NmeaGnss
 from firmware.system import journal as journal_module
+from firmware.system import journal_read
 from firmware.system.journal import Journal
 from firmware.system.journal_format import DECISION, HEADER_SIZE
 from firmware.system.journal_read import Segment
@@ -72,7 +73,8 @@ def fuzz_journal_start(seed: int, count: int, made: list[bytes], monkeypatch: py
     chance = Chance(seed)
     gone_on = begun = 0
     folder = Folder()
-    monkeypatch.setattr(journal_module, "open", folder.open, raising=False)
+    for module in (journal_module, journal_read):
+        monkeypatch.setattr(module, "open", folder.open, raising=False)
     for name in ("mkdir", "listdir", "remove"):
         monkeypatch.setattr(os, name, getattr(folder, name))
     for _ in range(count):

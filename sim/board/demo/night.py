@@ -36,12 +36,12 @@ class NightError(Exception):
 class Settings:
     """How the night is played. ``rate``: virtual seconds a second, at most. ``slack_ms``: how late a board may wake.
 
-    ``answer_ms``: how long of the computer's time a board that has sent something waits at rate 1 for the answer.
+    ``answer_ms``: a tenth of what the broker is given of the computer's time, at rate 1, to read what a board has sent.
     """
 
     rate: int = 1000
     slack_ms: int = 500
-    answer_ms: int = 30
+    answer_ms: int = 100
     idle_ms: int = 5000
 
 

@@ -62,11 +62,11 @@ class _Rate:
 def table(shown: list[Shown], title: str, caption: str) -> Table:
     """Return the table of the nodes."""
     found = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
-    found.add_column("node")
+    found.add_column("node", no_wrap=True, min_width=4)
     found.add_column("level (PWM pin)", no_wrap=True, min_width=_BAR + 6)
-    found.add_column("someone", justify="center")
-    found.add_column("why (last status report)", no_wrap=True, min_width=24)
-    found.add_column("link")
+    found.add_column("someone", justify="center", no_wrap=True, min_width=7)
+    found.add_column("why (last report)", no_wrap=True, min_width=20, max_width=21)
+    found.add_column("link", no_wrap=True, min_width=4)
     for one in shown:
         filled = round(one.level * _BAR / 1000)
         bar = Text("█" * filled, style="yellow") + Text("·" * (_BAR - filled), style="dim")
