@@ -11,10 +11,10 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * no board is on.
 
 With `slack_us` (for a street of many boards, which is otherwise as slow as one board after the other) time goes in
-strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline at
-once, no faster than the wanted rate (here up to x100,000). Boards whose deadlines lie close together then run side by side,
-each up to that
-late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a byte at its radio's port.
+strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline
+at once, no faster than the wanted rate (here up to x100,000). Boards whose deadlines lie close together then run side
+by side, each up to that late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a
+byte at its radio's port.
 
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
