@@ -72,7 +72,7 @@ def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, in
         text = (
             f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} nodes were "
             f"in the middle of a write; back, every lamp was lit within {cut['lit_after_ms']} ms of its board's start, "
-            f"at {cut['lit_permille'] / 10:.0f} % or more"
+            + ("at full light" if cut["lit_permille"] >= 1000 else f"at {cut['lit_permille'] / 10:.0f} % at least")
         )
         facts.append(("feeder cut", text))
     return (
