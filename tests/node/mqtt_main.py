@@ -90,7 +90,6 @@ def client_of(order, **more):
         "send_max",
         "inflight_max",
         "server_name",
-        "idle_ms",
         "connack_ms",
         "ping_ms",
         "handshake_ms",
@@ -223,8 +222,6 @@ async def listens(order):
         except MqttError as error:
             say("lost", error.what)
             await sleep_ms(20)
-    for _ in range(20):
-        await client.step()
     say("oversize", client.received_oversize)
     await client.disconnect()
 
@@ -282,7 +279,6 @@ async def link(order):
         context_of(order),
         order.get("server_name"),
         wifi,
-        idle_ms=20,
     )
     task = asyncio.create_task(one.run())
     was_online = False

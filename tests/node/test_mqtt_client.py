@@ -197,7 +197,7 @@ def test_message_that_kills_its_reader_does_not_come_again(node: Start, mosquitt
     """A mistake in the handling of one command must cost one restart, not one after another for as long as the broker
     keeps the command: a lamp that restarts for ever is a lamp that blinks."""
     broker = mosquitto()
-    one = node(do="poison", port=broker.port, topic="t/6", idle_ms=5)
+    one = node(do="poison", port=broker.port, topic="t/6")
     one.wait_for("ready")
     with Operator(broker.port) as operator:
         operator.publish("t/6", b"bad")
