@@ -27,7 +27,7 @@ _CONNACK_MS = const(10000)
 _PING_MS = const(20000)
 _ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
-# While bytes are half-sent, or another task waits for the socket.
+# While bytes are half-sent.
 _LOOK_MS = const(20)
 _READ_SIZE = const(128)
 _READS_A_TURN = const(16)
@@ -157,6 +157,7 @@ class MqttClient:
         self.is_connected = False
         if self.wakeup.ringer is not None:
             self.wakeup.ringer.cancel()
+            self.wakeup.ringer = None
         self.wakeup.set()
         self._transport.close()
         self._reader.reset()
@@ -269,7 +270,7 @@ class MqttClient:
         """Do a turn; when nothing moved, wait until there is something to do, 5 s at most. Raises `MqttError`."""
         if self.turn():
             await sleep_ms(1)
-        elif self._queue or self.wakeup.waiter is not None:
+        elif self._queue:
             await sleep_ms(_LOOK_MS)
         else:
             await self.wakeup.wait_ms(self._rest_ms)

@@ -7,6 +7,7 @@ of whoever waits short. It may listen for something else than a flag, too: a soc
 
 import asyncio
 
+from firmware.control.compat import const
 from firmware.links.timing import sleep_ms
 
 if hasattr(asyncio, "ThreadSafeFlag"):
@@ -21,9 +22,12 @@ else:  # CPython: there are no interrupts, so an event will do
 
     _Flag = _HostFlag
 
+_LOOK_MS = const(20)
+
 
 class Wakeup:
-    """``set()``, from anywhere, a soft interrupt too; ``await wait_ms(ms)`` in one task only, which it ends sooner.
+    """``set()``, from anywhere, a soft interrupt too; ``await wait_ms(ms)`` in one task, which it ends sooner. A
+    second task that waits meanwhile waits for a short while only.
 
     ``source``: what else ends a wait; then `set` is for tasks only. Its ``listen(ring)``, a coroutine, calls ``ring``
     once and ends, and is begun anew by the next `wait_ms`: a socket that nobody reads must not ring for ever.
@@ -37,7 +41,7 @@ class Wakeup:
             self._flag = _Flag()
             self.set = self._flag.set
         # Whoever waits now, and the task that listens; another loop needs another one.
-        self.waiter = None
+        self._waiter: asyncio.Task | None = None
         self.ringer = None
         self._is_rung = False
 
@@ -47,11 +51,16 @@ class Wakeup:
         if ringer is None or ringer.done():
             source = self._source
             self.ringer = asyncio.create_task(self._ring() if source is None else source.listen(self.ring))
+        if self._waiter is not None:
+            # What ends that wait is another task's; this one looks by itself.
+            await sleep_ms(min(ms, _LOOK_MS))
+            return
         if self._is_rung:
             # It came while nobody waited. The others have their turn all the same.
-            ms = 0
-        else:
-            self.waiter = asyncio.current_task()
+            self._is_rung = False
+            await sleep_ms(0)
+            return
+        self._waiter = asyncio.current_task()
         try:
             await sleep_ms(ms)
         except asyncio.CancelledError:
@@ -61,18 +70,18 @@ class Wakeup:
                 self.ringer.cancel()
                 self.ringer = None
                 raise
-            if hasattr(self.waiter, "uncancel"):  # CPython counts: `asyncio.timeout` would take it for somebody's
-                self.waiter.uncancel()
+            if hasattr(self._waiter, "uncancel"):  # CPython counts: `asyncio.timeout` would take it for somebody's
+                self._waiter.uncancel()
         finally:
-            self.waiter = None
+            self._waiter = None
             self._is_rung = False
 
     def ring(self):
         """End the wait of now, or the next; in a task."""
         if not self._is_rung:
             self._is_rung = True
-            if self.waiter is not None:
-                self.waiter.cancel()
+            if self._waiter is not None:
+                self._waiter.cancel()
 
     async def _ring(self):
         while True:

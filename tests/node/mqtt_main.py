@@ -17,7 +17,7 @@ from firmware.links.mqtt_client import MqttClient
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.names import resolve
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.timing import begin_turns, sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
 
@@ -224,6 +224,51 @@ async def listens(order):
             await sleep_ms(20)
     say("oversize", client.received_oversize)
     await client.disconnect()
+
+
+async def rests(order):
+    """Keep a session in one task, and say how often it looked; others come to it while it waits: the operator, a task
+    that publishes, one that posts, one that closes. All is over before the first common turn."""
+    got = []
+    client = client_of(order, on_message=lambda topic, payload, retain: got.append(bytes(payload)))
+    topic = order["topic"]
+    begin_turns(ticks_ms())
+    looks = [0]
+
+    async def keep():
+        try:
+            while True:
+                looks[0] += 1
+                await client.step()
+        except MqttError:
+            say("lost", ticks_ms())
+
+    async def came(what, count):
+        start = ticks_ms()
+        while len(got) < count and ticks_ms() - start < 8000:
+            await sleep_ms(2)
+        say(what, len(got), ticks_ms() - start)
+
+    await client.connect(True)
+    await client.subscribe([topic])
+    task = asyncio.create_task(keep())
+    await sleep_ms(200)
+    before = looks[0]
+    await sleep_ms(1000)
+    say("looks", looks[0] - before)
+    client.post(topic, b"posted", 1)
+    await came("posted", 1)
+    await client.publish(topic, b"published", 1)
+    await came("published", 2)
+    await sleep_ms(100)
+    say("ready")
+    await came("operator", 2 + order["count"])
+    await sleep_ms(100)
+    start = ticks_ms()
+    client.close()
+    while not task.done() and ticks_ms() - start < 8000:
+        await sleep_ms(2)
+    say("closed", 1, ticks_ms() - start)
 
 
 class Box:
