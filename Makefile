@@ -32,7 +32,7 @@ forecast: $(STAMP) ## simulate one night of a town; reports in build/forecast (S
 	$(BIN)/reverbere sim run $(SCENARIO) --out build/forecast
 
 test: runtimes ## run the tests on CPython and both MicroPython runtimes (JOBS=2)
-	$(BIN)/python -m pytest -n $(JOBS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 runtimes: $(STAMP) ## find or fetch the 64-bit and 32-bit MicroPython, and mosquitto
 	$(BIN)/python -m tests.runtimes.fetch

@@ -160,6 +160,7 @@ class App:
     async def run(self):
         """Run until the node has to be reset (`SupervisorError`), or service mode is asked for (`Service`)."""
         supervisor = self.supervise()
+        self.store.forget_places()
         # What it took to come so far leaves before the radios start.
         forget("building", "plan_verify")
         gc.collect()

@@ -160,6 +160,10 @@ class Store:
         except OSError as error:
             raise StoreError(name, "not removed, errno %d" % _errno(error), _errno(error))
 
+    def forget_places(self):
+        """Look again where the newest of each name is: most are read once, at the start."""
+        self._newest = {}
+
     def names(self):
         """Return the names of which there is a file, sorted; whether it is whole, `read` says."""
         try:

@@ -263,7 +263,7 @@ def test_only_what_is_reached_and_chosen_goes_in():
     text = made.files["firmware/drivers/__init__.py"].text
     assert "class PwmDimmer" in text and "class Bh1750" not in text
     assert "firmware/drivers/bh1750.py" in made.left_out
-    app = made.files["firmware/once/wiring.py"].text
+    app = made.files["firmware/once/building.py"].text
     assert "from firmware.drivers import PwmDimmer\n" in app
     assert "from firmware.drivers.bh1750 import Bh1750\n" in app  # an ImportError with that name
     assert "firmware/main.py" in made.files and made.files["firmware/main.py"] == sources(ROOT)["firmware/main.py"]
@@ -408,6 +408,16 @@ def test_what_is_needed_once_is_a_bundle_of_its_own():
     assert sorted(made.files) == ["firmware/app.py", "firmware/control/__init__.py", "firmware/once/check.py"]
     assert "    from firmware.once.check import f\n" in made.files["firmware/app.py"].text
     assert "from firmware.control import g\n" in made.files["firmware/once/check.py"].text
+
+
+def test_what_is_needed_together_is_one_file():
+    """Each file takes four names of the heap for ever. So a module may say with which other one it is loaded."""
+    made = joined(
+        app="def run():\n    from .check import f\n    return f()\n",
+        check=f'"""Checks. {FLEETING}."""\nfrom .system.sums import g\ndef f(): return g()\n',
+        system__sums=f'"""Sums. {FLEETING} with\n`check`."""\ndef g(): return 7\n',
+    )
+    assert sorted(made.files) == ["firmware/app.py", "firmware/once/check.py"]
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ except MemoryError:
     assert printed == ["free True", "80 KiB fit", "120 KiB do not"]
     boot = board.wait_for("boot")
     assert 105_000 < boot["max_free_block"] <= boot["heap_free"] < 114_000
-    assert 0 < boot["heap_board_bytes"] < 90_000
+    # A sanity bound only: what the board itself takes is outside of the program's heap.
+    assert 0 < boot["heap_board_bytes"] < 110_000
 
 
 def test_full_heap_can_still_be_asked_about(board: VirtualBoard) -> None:
