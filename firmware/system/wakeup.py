@@ -55,7 +55,8 @@ class Wakeup:
             # What ends that wait is another task's; this one looks by itself.
             await sleep_ms(min(ms, _LOOK_MS))
             return
-        if self._is_rung:
+        was_rung = self._is_rung
+        if was_rung:
             # It came while nobody waited. The others have their turn all the same.
             self._is_rung = False
             await sleep_ms(0)
