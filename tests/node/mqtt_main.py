@@ -17,6 +17,7 @@ from firmware.links.mqtt_client import MqttClient
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.names import resolve
+from firmware.links.outbox import EVENT, Outbox
 from firmware.links.timing import begin_turns, sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
@@ -338,6 +339,27 @@ async def link(order):
     await sleep_ms(100)
     say("counters", one.attempts, one.connects, one.failures, one.losses, one.received, one.sent, one.strangers)
     say("refused", one.refused_topics, "last", one.last_error or "-")
+    task.cancel()
+    await sleep_ms(20)
+
+
+async def outbox(order):
+    """Keep a link; once it rests, put a message into its outbox, and say after how many ms it had left."""
+    topics = Topics("town", order.get("id", "L001"))
+    box = Outbox(None, ticks_ms())
+    backoff = Backoff(topics.node_id, lambda n: 0, 0)
+    one = MqttLink("127.0.0.1", order["port"], topics, backoff, box, print)
+    task = asyncio.create_task(one.run())
+    while not one.is_online:
+        await sleep_ms(5)
+    begin_turns(ticks_ms())
+    # What rests has looked at its outbox already; the next common turn is 4.4 s away.
+    await sleep_ms(600)
+    start = ticks_ms()
+    box.put(EVENT, "event", b"new", 1)
+    while not one.sent and ticks_ms() - start < 8000:
+        await sleep_ms(2)
+    say("left", one.sent, ticks_ms() - start)
     task.cancel()
     await sleep_ms(20)
 

@@ -46,8 +46,8 @@ def test_an_idle_node_wakes_once_in_five_seconds(tmp_path: Path, micropython_run
 
 
 def test_a_command_does_not_wait_for_a_turn(tmp_path: Path, micropython_runtime: Runtime):
-    """A node that sleeps until its next turn answers its operator seconds late. So what comes from the broker, and what
-    the node puts into its outbox, goes its way at once."""
+    """A node that sleeps until its next turn answers its operator seconds late. So what comes from the broker wakes it,
+    and the answer leaves at once."""
     town = Town(tmp_path)
     try:
         board = town.board(micropython_runtime, world=datetime(2026, 11, 24, 23))
