@@ -33,8 +33,8 @@ VERSION = "0.2.0"
 # The same in a report: major * 4096 + minor * 64 + patch.
 SOFTWARE = const(128)
 _WATCHDOG_MS = const(30000)
-# How many turns pass between two collections: what an idle node allocates meanwhile is below the launcher's threshold.
-_COLLECT_TURNS = const(2)
+# So much may be allocated since the last collection before the house collects; the launcher's threshold is 8192.
+_LITTER_BYTES = const(2048)
 LEFT_BEHIND = "/boot.err"
 
 
@@ -174,7 +174,7 @@ class App:
         """Keep the house: what is to be written is written here, one thing at a time, and never by the lamp."""
         start = ticks_ms()
         is_good = False
-        turns = 0
+        swept = gc.mem_alloc()
         while True:
             beat()
             tick = ticks_ms()
@@ -189,11 +189,14 @@ class App:
             for lamp in self.lamps:
                 lamp.watch_gear()
             forget()
-            # Here and not when the heap is full: then it would be the lamp's edge that waits for it.
-            turns += 1
-            if turns >= _COLLECT_TURNS:
-                turns = 0
+            # Here and not when the heap is full: then it would be the lamp's edge that waits for it. An idle node has
+            # nothing to sweep, and to look costs a tenth of sweeping.
+            used = gc.mem_alloc()
+            if used - swept > _LITTER_BYTES:
                 gc.collect()
+                used = gc.mem_alloc()
+                swept = used
+            swept = min(swept, used)
             await sleep_ms(turn_ms(ticks_ms()))
 
     def _note_troubles(self):

@@ -25,7 +25,7 @@ def demo(
     minutes: Annotated[
         int | None, typer.Option(min=5, max=1440, help="Only so many virtual minutes from dusk on, without a cut.")
     ] = None,
-    rate: Annotated[int, typer.Option(min=1, max=1000, help="Virtual seconds a second, at most.")] = 1000,
+    rate: Annotated[int, typer.Option(min=1, max=100_000, help="Virtual seconds a second, at most.")] = 100_000,
     slack: Annotated[int, typer.Option(min=10, max=1000, help="How late a board may wake, in virtual ms.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the passers.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for the results.")] = DEFAULT_OUT,

@@ -11,9 +11,10 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * no board is on.
 
 With `slack_us` (for a street of many boards, which is otherwise as slow as one board after the other) time goes in
-strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline at
-once, no faster than the wanted rate. Boards whose deadlines lie close together then run side by side, each up to that
-late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a byte at its radio's port.
+strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline
+at once, no faster than the wanted rate (here up to x100,000). Boards whose deadlines lie close together then run side
+by side, each up to that late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a
+byte at its radio's port.
 
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
@@ -36,6 +37,9 @@ from .chip import layout
 RING = 1 << 30
 ANSWER_US = 100_000
 SLOW_RATE = 1
+RATE_MAX = 1000
+# In strides the clock is put ahead while all wait: how far at once is bounded by the earliest deadline, not by a rate.
+STRIDE_RATE_MAX = 100_000
 LIMIT_MAX_US = RING - 5000
 SLOW_LIMIT_US = 5_000_000
 WDT_GRACE_MS = 200
@@ -101,8 +105,8 @@ class Conductor:
         answer_us: int = ANSWER_US,
         slack_us: int = 0,
     ) -> None:
-        if not 1 <= rate <= 1000:
-            raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")
+        self.rate_max = STRIDE_RATE_MAX if slack_us else RATE_MAX
+        self._check(rate)
         self.path = path
         self.is_jump = is_jump
         self._memory = map_file(path, layout.STREET_BYTES)
@@ -128,6 +132,10 @@ class Conductor:
         self._thread = threading.Thread(target=self._run, name="conductor", daemon=True)
         self._thread.start()
 
+    def _check(self, rate: int) -> None:
+        if not 1 <= rate <= self.rate_max:
+            raise ValueError(f"rate {rate}: virtual time passes 1 to {self.rate_max} times as fast as real time")
+
     def slot(self, number: int) -> Words:
         """Return a board's slot."""
         if not 0 <= number < layout.SLOTS_MAX:
@@ -142,8 +150,7 @@ class Conductor:
 
     @rate.setter
     def rate(self, rate: int) -> None:
-        if not 1 <= rate <= 1000:
-            raise ValueError(f"rate {rate}: virtual time passes 1 to 1000 times as fast as real time")
+        self._check(rate)
         self._rate_wanted = rate
         self._shared["wanted"] = rate
 

@@ -39,7 +39,7 @@ class Settings:
     ``answer_ms``: a tenth of what the broker is given of the computer's time, at rate 1, to read what a board has sent.
     """
 
-    rate: int = 1000
+    rate: int = 100_000
     slack_ms: int = 500
     answer_ms: int = 100
 

@@ -19,16 +19,15 @@ from firmware.system.store import Store
 from host_tools.node_bundle import make_bundle
 from host_tools.node_config import Fleet
 from host_tools.site_keys import SiteKeys
+from sim.board.names_index import index_bytes
 from sim.board.virtual_board import Event, Runtime, Street, VirtualBoard
 
 from .script import Script
 
-HEAP_BYTES = 256 * 1024
-"""The aim is 110 KiB, what a classic ESP32 leaves; the firmware does not fit into that yet with TLS. From 190 KiB on it
-starts and talks, but opening a long journal after a start wants 8 KiB in one piece late."""
-
+# What a classic ESP32 leaves, less the index of the program's names: for up to 620 of them, as here.
+HEAP_BYTES = 110 * 1024 - index_bytes(620)
+# The same for an interpreter whose words have 64 bits: its objects are twice as large.
 WIDE_HEAP_BYTES = 2 * HEAP_BYTES
-"""The same for an interpreter whose words have 64 bits: its objects are twice as large."""
 
 START_S = 120.0
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -65,7 +64,12 @@ class Node:
         rom = {path.removeprefix(_LIBRARY): data for path, data in files.items() if path.startswith(_LIBRARY)}
         flash = {path: data for path, data in files.items() if not path.startswith(_LIBRARY)}
         self.board: VirtualBoard = street.board(
-            name, interpreter.runtime, heap_bytes=interpreter.heap_bytes, rom_files=rom, wifi=wifi
+            name,
+            interpreter.runtime,
+            heap_bytes=interpreter.heap_bytes,
+            rom_files=rom,
+            wifi=wifi,
+            names_outside=True,
         )
         self.board.install(flash)
         self.starts = 0
