@@ -155,7 +155,6 @@ class Uplink:
             mqtt.get("keepalive_s", 300),
             receive_max=_RECEIVE_MAX,
             send_max=_SEND_MAX,
-            idle_ms=mqtt.get("idle_ms", 50),
         )
 
 

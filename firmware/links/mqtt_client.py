@@ -1,18 +1,21 @@
 """An MQTT 3.1.1 client that never blocks the loop: QoS 0 and 1, last will, kept session, keep-alive, TLS.
 
-All work is done by `MqttClient.turn`, which never waits; the coroutines only repeat it with pauses. So nothing needs a
-lock, two tasks may use one client, and a cancelled coroutine leaves nothing half done. The socket is polled, at most
-every ``idle_ms`` when nothing moves: no interpreter's ``select`` then has a say on TLS records half-read.
+All work is done by `MqttClient.turn`, which never waits; the coroutines only repeat it. So nothing needs a lock, two
+tasks may use one client, and a cancelled coroutine leaves nothing half done. While nothing moves they wait until the
+socket has something to read, somebody has something to send (`MqttClient.wakeup`), or an answer is overdue; at the
+node's common turn they look in any case. The socket below TLS is watched, so no interpreter's ``select`` has a say on
+records half-read: before each wait TLS was read until it wanted more from there.
 
 Every wait has a bound, and every failure closes the socket and raises an `MqttError`; light never waits for any of it.
 """
 
 from firmware.control.compat import const
 from firmware.control.ticks import ticks_diff
+from firmware.system.wakeup import Wakeup
 
 from . import mqtt_packets as packets
 from .mqtt_packets import MqttError, PacketError, PacketReader
-from .timing import TURN_MS, sleep_ms, ticks_ms, turn_ms
+from .timing import sleep_ms, ticks_ms, turn_ms
 from .transport import LinkLost, Transport
 
 # `MqttClient.post`: there is no room now, try again after a turn.
@@ -24,6 +27,8 @@ _CONNACK_MS = const(10000)
 _PING_MS = const(20000)
 _ACK_MS = const(20000)
 _GOODBYE_MS = const(1000)
+# While bytes are half-sent.
+_LOOK_MS = const(20)
 _READ_SIZE = const(128)
 _READS_A_TURN = const(16)
 # Room to acknowledge what one read brings: 4 bytes for each PUBLISH, of 7 bytes or more.
@@ -77,7 +82,6 @@ class MqttClient:
         receive_max=2048,
         send_max=2048,
         inflight_max=4,
-        idle_ms=50,
         handshake_ms=_HANDSHAKE_MS,
         connack_ms=_CONNACK_MS,
         ping_ms=_PING_MS,
@@ -104,12 +108,14 @@ class MqttClient:
         self._inflight: list[_InFlight] = []
         self._inflight_max = inflight_max
         self._last_id = 0
-        self._idle_ms = idle_ms
         self._handshake_ms = handshake_ms
         self._connack_ms = connack_ms
         self._ping_ms = ping_ms
         self._resolve = resolve
-        self._pause_ms = 1
+        # ``set()`` it, in a task: there is something to do that does not come from the socket.
+        self.wakeup = Wakeup(self._transport)
+        # How long nothing is due after a turn.
+        self._rest_ms = 0
         self._address = None
         self._failures = 0
         self._ask_id = 0
@@ -149,6 +155,10 @@ class MqttClient:
     def close(self):
         """Close at once, without goodbye: the broker will publish the will. It may be called at any time."""
         self.is_connected = False
+        if self.wakeup.ringer is not None:
+            self.wakeup.ringer.cancel()
+            self.wakeup.ringer = None
+        self.wakeup.set()
         self._transport.close()
         self._reader.reset()
         self._queue = []
@@ -157,7 +167,6 @@ class MqttClient:
         self._acks = None
         self._ask_id = 0
         self._is_pinging = False
-        self._pause_ms = 1
 
     async def disconnect(self):
         """Say goodbye and close: the broker forgets the will [3.14]. Bounded by a second."""
@@ -188,13 +197,13 @@ class MqttClient:
             packet = packets.encode_publish(topic, payload, qos, retain, packet_id)
             self._check_fits(packet)
             self._inflight.append(_InFlight(packet_id, packet))
-            self._pause_ms = 1
+            self.wakeup.set()
             return packet_id
         packet = packets.encode_publish(topic, payload, 0, retain)
         self._check_fits(packet)
         if not self.is_connected or not self._put(packet):
             return BUSY
-        self._pause_ms = 1
+        self.wakeup.set()
         return 0
 
     def is_under_way(self, packet_id):
@@ -258,13 +267,13 @@ class MqttClient:
         return answer
 
     async def step(self):
-        """Do a turn and pause: 1 ms while something moves, up to ``idle_ms`` when nothing does. Raises `MqttError`."""
+        """Do a turn; when nothing moved, wait until there is something to do, 5 s at most. Raises `MqttError`."""
         if self.turn():
-            self._pause_ms = 1
-        pause = self._pause_ms
-        self._pause_ms = min(2 * pause, self._idle_ms)
-        # Who looks as rarely as all others look with them.
-        await sleep_ms(turn_ms(ticks_ms()) if pause >= TURN_MS else pause)
+            await sleep_ms(1)
+        elif self._queue:
+            await sleep_ms(_LOOK_MS)
+        else:
+            await self.wakeup.wait_ms(self._rest_ms)
 
     def turn(self):
         """Send and receive what can be done now, without waiting; tell whether anything moved.
@@ -275,7 +284,12 @@ class MqttClient:
             raise LinkLost("not connected")
         is_alive = False
         try:
-            self._send_inflight()
+            for one in self._inflight:
+                if not one.is_sent:
+                    if not self._put(one.packet):
+                        break
+                    one.is_sent = True
+                    one.tick = ticks_ms()
             moved = self._write()
             if self._read():
                 moved = True
@@ -286,15 +300,12 @@ class MqttClient:
             return moved
         finally:
             if not is_alive:
-                self._abandon()
-
-    def _abandon(self):
-        # An error of `on_message` comes through here too: its acknowledgement still leaves, if it can.
-        try:
-            self._write()
-        except MqttError:
-            pass
-        self.close()
+                # An error of `on_message` comes through here too: its acknowledgement still leaves, if it can.
+                try:
+                    self._write()
+                except MqttError:
+                    pass
+                self.close()
 
     # --- sending ------------------------------------------------------------------------------------
 
@@ -326,14 +337,6 @@ class MqttClient:
             self._queued += len(ack)
         elif self._put(ack, _ACKS_SIZE):
             self._acks = ack
-
-    def _send_inflight(self):
-        for one in self._inflight:
-            if not one.is_sent:
-                if not self._put(one.packet):
-                    return
-                one.is_sent = True
-                one.tick = ticks_ms()
 
     def _write(self):
         """Write what can be written now; tell whether that was anything."""
@@ -406,16 +409,25 @@ class MqttClient:
 
     def _watch(self):
         now = ticks_ms()
+        # Who looks as rarely as all others look with them.
+        rest = turn_ms(now)
         for one in self._inflight:
-            if one.is_sent and ticks_diff(now, one.tick) > _ACK_MS:
-                # TCP loses nothing: a broker that does not answer is gone [4.4].
-                raise LinkLost("timeout puback")
+            if one.is_sent:
+                left = _ACK_MS - ticks_diff(now, one.tick)
+                if left < 0:
+                    # TCP loses nothing: a broker that does not answer is gone [4.4].
+                    raise LinkLost("timeout puback")
+                rest = min(rest, left + 1)
         if self._is_pinging:
-            if ticks_diff(now, self._ping_tick) > self._ping_ms:
+            left = self._ping_ms - ticks_diff(now, self._ping_tick)
+            if left < 0:
                 raise LinkLost("timeout ping")
+            rest = min(rest, left + 1)
         elif self._keepalive_s:
-            quiet_ms = self._keepalive_s * 750
-            is_quiet = ticks_diff(now, self._sent_tick) >= quiet_ms or ticks_diff(now, self._heard_tick) >= quiet_ms
-            if is_quiet and self._put(packets.PINGREQ_PACKET):
+            left = self._keepalive_s * 750 - max(ticks_diff(now, self._sent_tick), ticks_diff(now, self._heard_tick))
+            if left > 0:
+                rest = min(rest, left)
+            elif self._put(packets.PINGREQ_PACKET):
                 self._is_pinging = True
                 self._ping_tick = now
+        self._rest_ms = rest

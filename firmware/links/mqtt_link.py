@@ -26,14 +26,16 @@ _KEEPALIVE_MIN_S = const(30)
 class MqttLink:
     """A session that comes back.
 
-    ``host``, ``port``, ``server_name``, ``tls_context``, ``receive_max``, ``send_max``, ``idle_ms``,
-    ``resolve``: as `MqttClient`.
+    ``host``, ``port``, ``server_name``, ``tls_context``, ``receive_max``, ``send_max``, ``resolve``: as
+    `MqttClient`.
     ``topics``: `Topics`. ``backoff``: `Backoff`. ``keepalive_s``: 30 … 3600, taken with up to 10 % less or more by the
     node's id, so that a town does not ping in step.
 
     ``outbox``: ``peek()`` returns (topic, payload, qos) or None; ``done()`` removes **what peek gave last**, whatever
     has come in since. A topic without a slash is one of the node's own ("status"). Peek is not called again before
-    ``done``; a QoS 1 message is done when the broker has it (twice at the broker if power fails in between).
+    ``done``; a QoS 1 message is done when the broker has it (twice at the broker if power fails in between). The link
+    sets its ``on_put``, to be called in a task when there is something new: it leaves at once, else within 5 s, as a
+    change of the topics' groups does.
 
     ``on_message(kind, payload, retain)``: kind is "cmd" (own or group), "plan" or "cfg"; the rest as `MqttClient`.
     ``network``: an object with ``isconnected()`` (``network.WLAN``), or None where there is always a way.
@@ -61,7 +63,6 @@ class MqttLink:
         keepalive_s=300,
         receive_max=2048,
         send_max=2048,
-        idle_ms=50,
         resolve=None,
     ):
         self._topics = topics
@@ -85,11 +86,12 @@ class MqttLink:
             send_max=send_max,
             # One message at a time: the outbox keeps the order, and what waits for the broker is in one place only.
             inflight_max=2,
-            idle_ms=idle_ms,
             resolve=resolve,
         )
+        outbox.on_put = self._client.wakeup.set
         # Called at least once a minute while the session is kept or waited for; whoever watches this task sets it.
-        self.beat = _silent
+        # `int`: nobody watches.
+        self.beat = int
         # The groups whose topics were subscribed to since power-on, with the node's own; None for nothing. What a
         # session of an earlier life had is asked for again.
         self._subscribed: tuple | None = None
@@ -157,7 +159,9 @@ class MqttLink:
             await self._client.connect(self._wants_clean)
         except (MqttError, MemoryError, ImportError) as error:
             self.failures += 1
-            self.last_error = _name_of(error)
+            # A heap without room for a packet, or for the code that opens a session, is the link's trouble only: it
+            # closes, and tries again later.
+            self.last_error = error.what if isinstance(error, MqttError) else "memory"
             return self._backoff.failed_ms()
         self.connects += 1
         self._wants_clean = False
@@ -171,7 +175,7 @@ class MqttLink:
             await self._serve()
         except (MqttError, MemoryError, ImportError) as error:
             self.losses += 1
-            self.last_error = _name_of(error)
+            self.last_error = error.what if isinstance(error, MqttError) else "memory"
             # What a session keeps for us may be what we cannot read: without it, the retained topics still come.
             self._wants_clean = isinstance(error, PacketError)
             lasted_ms = _PROOF_MS if self._is_proven else ticks_diff(ticks_ms(), self._start_tick)
@@ -251,13 +255,3 @@ class MqttLink:
             return
         self.received += 1
         self._on_message(kind, payload, retain)
-
-
-def _silent():
-    """Nobody watches."""
-
-
-def _name_of(error):
-    # A heap without room for a packet, or for the code that opens a session, is the link's trouble only: it closes, and
-    # tries again later.
-    return error.what if isinstance(error, MqttError) else "memory"

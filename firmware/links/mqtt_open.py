@@ -29,6 +29,7 @@ from .transport import LinkLost
 DISCONNECT_PACKET = b"\xe0\x00"
 
 _CONNECT_MS = const(10000)
+_PAUSE_MAX_MS = const(50)
 
 _CONNECT_REASONS = (
     "accepted",
@@ -60,7 +61,7 @@ async def open_session(client, is_clean):
         if ticks_diff(ticks_ms(), start) > _CONNECT_MS:
             raise LinkLost("timeout connect")
         await sleep_ms(pause)
-        pause = min(2 * pause, client._idle_ms)
+        pause = min(2 * pause, _PAUSE_MAX_MS)
     hello = encode_connect(client._client_id, client._keepalive_s, is_clean, client._will, *client._login)
     client._check_fits(hello)
     client._put(hello)
@@ -78,7 +79,6 @@ async def open_session(client, is_clean):
     reader = client._reader
     # One byte at a time: what follows CONNACK stays in the socket until we are ready for it.
     one = memoryview(client._read_buffer)[:1]
-    pause = 1
     while not reader.is_complete:
         if client._transport.read_into(one):
             reader.feed(one, 0, 1)
@@ -87,8 +87,7 @@ async def open_session(client, is_clean):
             continue
         if ticks_diff(ticks_ms(), start) > client._connack_ms:
             raise LinkLost("timeout connack")
-        await sleep_ms(pause)
-        pause = min(2 * pause, client._idle_ms)
+        await client.wakeup.wait_ms(_PAUSE_MAX_MS)
     if reader.code:
         raise Refused(reader.code)
     client.session_present = reader.session_present

@@ -18,6 +18,10 @@ from firmware.control.ticks import ticks_diff
 
 from .rate import Bucket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 # Classes, in the order in which they leave.
 ALARM = const(0)
 ACK = const(1)
@@ -61,7 +65,8 @@ class Outbox:
     raises, besides OSError. ``tick``: now, at the boot. ``prefix`` stands before every topic that `peek` returns.
     At most ``count_max`` messages and ``bytes_max`` (2,400 … 5,000) bytes of topics and payloads wait.
 
-    ``dropped``: how many of each class were dropped, up to 65535 each. ``failures`` counts writes that failed.
+    ``on_put``: None, or what is called when a message has come. ``dropped``: how many of each class were dropped, up to
+    65535 each. ``failures`` counts writes that failed.
     """
 
     def __init__(
@@ -91,6 +96,7 @@ class Outbox:
         self._tick = tick
         self.dropped = [0] * CLASSES
         self.failures = 0
+        self.on_put: Any = None
         if store is not None:
             self._load()
 
@@ -131,6 +137,8 @@ class Outbox:
             self._is_changed = True
             if priority in _URGENT:
                 self._is_urgent = True
+        if self.on_put is not None:
+            self.on_put()
         return True
 
     def peek(self):

@@ -7,6 +7,7 @@ divided: the signatures and the key agreement that mbedTLS computes in one call,
 Whatever fails becomes an `MqttError` with a short ``what``, and the socket is closed by whoever catches it.
 """
 
+import asyncio
 import select
 import socket
 
@@ -89,8 +90,17 @@ class Transport:
             from .host_stream import HostStream
 
             self._stream = HostStream(self._stream)
+            self.listen = self._stream.listen  # type: ignore[method-assign]
         self.is_open = True
         return True
+
+    def listen(self, ring):
+        """Wait, as `asyncio.Stream` does, until there is something to read, or nothing more to come, and call ``ring``.
+
+        Only after `read_into` has returned 0: TLS has then decrypted all it had, and what it lacks comes by the socket.
+        """
+        yield asyncio.core._io_queue.queue_read(self._socket)  # type: ignore[attr-defined]
+        ring()
 
     def read_into(self, buffer):
         """Read what there is; return the number of bytes, 0 for none now. Raises `LinkLost`."""

@@ -17,7 +17,8 @@ from firmware.links.mqtt_client import MqttClient
 from firmware.links.mqtt_link import MqttLink
 from firmware.links.mqtt_packets import MqttError
 from firmware.links.names import resolve
-from firmware.links.timing import sleep_ms, ticks_ms
+from firmware.links.outbox import EVENT, Outbox
+from firmware.links.timing import begin_turns, sleep_ms, ticks_ms
 from firmware.links.tls_context import make_tls_context
 from firmware.links.topics import Topics
 
@@ -90,7 +91,6 @@ def client_of(order, **more):
         "send_max",
         "inflight_max",
         "server_name",
-        "idle_ms",
         "connack_ms",
         "ping_ms",
         "handshake_ms",
@@ -223,10 +223,53 @@ async def listens(order):
         except MqttError as error:
             say("lost", error.what)
             await sleep_ms(20)
-    for _ in range(20):
-        await client.step()
     say("oversize", client.received_oversize)
     await client.disconnect()
+
+
+async def rests(order):
+    """Keep a session in one task, and say how often it looked; others come to it while it waits: the operator, a task
+    that publishes, one that posts, one that closes. All is over before the first common turn."""
+    got = []
+    client = client_of(order, on_message=lambda topic, payload, retain: got.append(bytes(payload)))
+    topic = order["topic"]
+    begin_turns(ticks_ms())
+    looks = [0]
+
+    async def keep():
+        try:
+            while True:
+                looks[0] += 1
+                await client.step()
+        except MqttError:
+            say("lost", ticks_ms())
+
+    async def came(what, count):
+        start = ticks_ms()
+        while len(got) < count and ticks_ms() - start < 8000:
+            await sleep_ms(2)
+        say(what, len(got), ticks_ms() - start)
+
+    await client.connect(True)
+    await client.subscribe([topic])
+    task = asyncio.create_task(keep())
+    await sleep_ms(200)
+    before = looks[0]
+    await sleep_ms(1000)
+    say("looks", looks[0] - before)
+    client.post(topic, b"posted", 1)
+    await came("posted", 1)
+    await client.publish(topic, b"published", 1)
+    await came("published", 2)
+    await sleep_ms(100)
+    say("ready")
+    await came("operator", 2 + order["count"])
+    await sleep_ms(100)
+    start = ticks_ms()
+    client.close()
+    while not task.done() and ticks_ms() - start < 8000:
+        await sleep_ms(2)
+    say("closed", 1, ticks_ms() - start)
 
 
 class Box:
@@ -282,7 +325,6 @@ async def link(order):
         context_of(order),
         order.get("server_name"),
         wifi,
-        idle_ms=20,
     )
     task = asyncio.create_task(one.run())
     was_online = False
@@ -297,6 +339,27 @@ async def link(order):
     await sleep_ms(100)
     say("counters", one.attempts, one.connects, one.failures, one.losses, one.received, one.sent, one.strangers)
     say("refused", one.refused_topics, "last", one.last_error or "-")
+    task.cancel()
+    await sleep_ms(20)
+
+
+async def outbox(order):
+    """Keep a link; once it rests, put a message into its outbox, and say after how many ms it had left."""
+    topics = Topics("town", order.get("id", "L001"))
+    box = Outbox(None, ticks_ms())
+    backoff = Backoff(topics.node_id, lambda n: 0, 0)
+    one = MqttLink("127.0.0.1", order["port"], topics, backoff, box, print)
+    task = asyncio.create_task(one.run())
+    while not one.is_online:
+        await sleep_ms(5)
+    begin_turns(ticks_ms())
+    # What rests has looked at its outbox already; the next common turn is 4.4 s away.
+    await sleep_ms(600)
+    start = ticks_ms()
+    box.put(EVENT, "event", b"new", 1)
+    while not one.sent and ticks_ms() - start < 8000:
+        await sleep_ms(2)
+    say("left", one.sent, ticks_ms() - start)
     task.cancel()
     await sleep_ms(20)
 

@@ -79,7 +79,7 @@ async def link(order):
     backoff = TellingBackoff(order["id"], random.randrange, order["window_s"])
     one = MqttLink(
         "127.0.0.1", order["port"], Topics("town", order["id"]), backoff, Box(), print, context_of(order),
-        order["server_name"], idle_ms=order.get("idle_ms", 200),
+        order["server_name"],
     )  # fmt: skip
     backoff.link = one
     task = asyncio.create_task(one.run())

@@ -3,42 +3,72 @@ here in minutes."""
 
 from __future__ import annotations
 
-import json
+import time
 from datetime import datetime
 from pathlib import Path
 
-from host_tools.node_bundle import store_files
-from host_tools.node_config import build_day_of
+import pytest
+
 from sim.board import rom
 from sim.board.virtual_board import VirtualBoard
-from tests.node.whole_node import NODE, Town, stored
+from tests.node.whole_node import Town
 from tests.runtimes import Runtime
 
 # Once in five seconds for all tasks together, and as much again for the controller's own deadlines, what is written at
-# a quarter's end and the reports that go. It was 2.7 a second: 9,700 an hour.
+# a quarter's end, and the reports that go, one a minute. It was 2.7 a second without, and 20 with a session.
 WAKES_AN_HOUR = 2 * 720
 HOUR_S = 3600
 # The application's minutes after a start are not idle: it connects, gets the time, writes what it has learnt.
 SETTLED_S = 600
+COMMANDS = 9
 
 
-def test_an_idle_node_wakes_once_in_five_seconds(tmp_path: Path, micropython_runtime: Runtime):
+@pytest.mark.parametrize("has_broker", [True, False], ids=["session", "dead_broker"])
+def test_an_idle_node_wakes_once_in_five_seconds(tmp_path: Path, micropython_runtime: Runtime, has_broker: bool):
     """A task that looks twice a second for what comes once a night is easily written, and costs each of ten thousand
-    nodes its sleep. So the wakes of an hour of a whole node, with wave, metering of presence and a dead broker, have a
-    bound."""
+    nodes its sleep. So the wakes of an hour of a whole node as delivered, with wave, metering of presence and a session
+    that stands (or a broker that is dead), have a bound."""
     town = Town(tmp_path)
     try:
-        town.broker.kill()
+        if not has_broker:
+            town.broker.kill()
         script = [(SETTLED_S + hours * HOUR_S, {"op": "query", "id": 100 + hours}) for hours in (0, 1)]
         board = town.board(micropython_runtime, jump=True, script=script, world=datetime(2026, 11, 24, 23))
-        config = json.loads(store_files(town.fleet, NODE, town.keys, build_day_of(2026, 11, 1))["config"])
-        config["mqtt"]["idle_ms"] = 5000
-        board.install(stored({"config": json.dumps(config).encode()}))
         board.start()
         answers = [board.wait_for("answer", timeout_s=120, id=100 + hours) for hours in (0, 1)]
         wakes = answers[1]["wakes"] - answers[0]["wakes"]
         print(f"\nfigure: {micropython_runtime.name}: {wakes} wakes an idle hour")
         assert 720 <= wakes <= WAKES_AN_HOUR
+        # One session, from the start to the end of the hour.
+        assert town.broker.log().count("New client connected") == (1 if has_broker else 0), town.broker.log()[-2000:]
+    finally:
+        town.close()
+
+
+def test_a_command_does_not_wait_for_a_turn(tmp_path: Path, micropython_runtime: Runtime):
+    """A node that sleeps until its next turn answers its operator seconds late. So what comes from the broker wakes it,
+    and the answer leaves at once."""
+    town = Town(tmp_path)
+    try:
+        board = town.board(micropython_runtime, world=datetime(2026, 11, 24, 23))
+        board.start()
+        town.wait_for("status", timeout_s=30)
+        town.give_time(board)
+        sender = town.sender()
+        took_ms = []
+        for number in range(COMMANDS):
+            # At another place of the turn each time.
+            time.sleep(1 + 0.17 * number)
+            start = time.monotonic()
+            assert town.command(board, "why", {"lamp": 0}, sender=sender)["verdict"] == "done"
+            took_ms.append(1000 * (time.monotonic() - start))
+        took_ms.sort()
+        print(
+            f"\nfigure: {micropython_runtime.name}: from command to ack {took_ms[COMMANDS // 2]:.0f} ms in the median, "
+            f"{took_ms[-1]:.0f} ms at most, of {COMMANDS}"
+        )
+        # A turn comes after 2.5 s in the mean; this is for a loaded machine.
+        assert took_ms[COMMANDS // 2] < 500
     finally:
         town.close()
 

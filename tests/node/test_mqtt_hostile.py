@@ -62,7 +62,7 @@ def test_whatever_the_broker_says_is_a_named_error() -> None:
     async def run() -> set[str]:
         answers = [make(chance) if number % 3 else CONNACK + make(chance) for number in range(31)]
         hostile = Hostile(lambda number: answers[number - 1])
-        client = MqttClient("127.0.0.1", await hostile.start(), "L001", idle_ms=1, connack_ms=200)
+        client = MqttClient("127.0.0.1", await hostile.start(), "L001", connack_ms=200)
         seen = set()
         for _ in range(30):
             try:
@@ -91,7 +91,7 @@ def test_what_broke_a_session_does_not_come_with_the_next() -> None:
         hostile = Hostile(lambda number: CONNACK + (b"\xf0\x00" if number == 1 else b""))
         port = await hostile.start()
         backoff = Backoff("L001", lambda _bound: 0, 0)
-        link = MqttLink("127.0.0.1", port, Topics("town", "L001"), backoff, Empty(), print, idle_ms=1)
+        link = MqttLink("127.0.0.1", port, Topics("town", "L001"), backoff, Empty(), print)
         task = asyncio.create_task(link.run())
         while len(hostile.connects) < 3:
             await asyncio.sleep(0.005)
@@ -109,7 +109,7 @@ def test_refusals_have_their_reason() -> None:
 
     async def run() -> list[tuple[int, str]]:
         hostile = Hostile(lambda number: bytes([0x20, 2, 0, number]))
-        client = MqttClient("127.0.0.1", await hostile.start(), "L001", idle_ms=1)
+        client = MqttClient("127.0.0.1", await hostile.start(), "L001")
         found = []
         for _ in range(5):
             try:

@@ -17,6 +17,13 @@ StartBroker = Callable[..., Broker]
 OWN = "reverbere/1/town/L001"
 
 
+def test_what_comes_into_the_outbox_leaves_at_once(any_node: Start, mosquitto: StartBroker) -> None:
+    """An alarm, or the answer to a command, is put there while the link waits for its socket. Nobody should wait for
+    the node's next turn because of that."""
+    number, ms = any_node(do="outbox", port=mosquitto().port).finish()["left"].split()
+    assert number == "1" and int(ms) < 1500
+
+
 def test_a_night_of_a_link(node: Start, mosquitto: StartBroker) -> None:
     """What an operator relies on: the lamp says it is there, delivers what waited, hears its own commands and its
     groups', loses its Wi-Fi and its broker, and comes back each time; nobody has to do anything."""

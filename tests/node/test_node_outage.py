@@ -33,12 +33,11 @@ from tests.runtimes import Runtime
 SEED = 20261124
 WORLD = datetime(2026, 11, 24, 17)
 DAY_S = 86400
-# The node says every quarter of an hour how it is, as delivered; and nobody waits for commands here.
+# The node says every quarter of an hour how it is, as delivered.
 CHIP = """    buses: {{i2c0: {{scl: 22, sda: 21}}}}
     clock_chip: {{name: ds3231, bus: i2c0}}
     sensors:"""
 ORPHAN = HARDWARE.replace("status: 1 min", "status: 15 min").replace("    sensors:", CHIP)
-IDLE_MS = 5000
 FLAPS_A_DAY = 1000
 FLAP_OFF_S = 20
 PASSERS_AN_HOUR = 15
@@ -145,8 +144,6 @@ def live(folder: Path, runtime: Runtime, hours: float, network: str, looks: int 
         config = json.loads(store_files(town.fleet, NODE, town.keys, build_day_of(2026, 11, 1))["config"])
         if network == "none":
             del config["mqtt"], config["wave"]
-        else:
-            config["mqtt"]["idle_ms"] = IDLE_MS
         board.install(stored({"config": json.dumps(config).encode(), "plan0": daily_plan()}))
         start = time.monotonic()
         board.start()

@@ -72,6 +72,40 @@ async def main():
     await wakeup.wait_ms(5000)
     print("used again", took(start) < 1000)
 
+    class Silent:
+        async def listen(self, ring):
+            await sleep_ms(60000)
+
+    bell = Wakeup(Silent())
+    woken = []
+
+    async def other():
+        while True:
+            await bell.wait_ms(5000)
+            woken.append(took(start) < 1000)
+
+    task = asyncio.create_task(other())
+    start = ticks_ms()
+    await sleep_ms(20)
+    bell.set()
+    await bell.wait_ms(5000)
+    await sleep_ms(20)
+    bell.set()
+    await sleep_ms(20)
+    print("beside another", woken, not task.done(), took(start) < 1000)
+
+    class Loud:
+        rung = 0
+
+        async def listen(self, ring):
+            Loud.rung += 1
+            ring()
+
+    bell = Wakeup(Loud())
+    await bell.wait_ms(5000)
+    await sleep_ms(50)
+    print("asked once a wait", Loud.rung)
+
 
 asyncio.run(main())
 """
@@ -89,7 +123,8 @@ def test_a_wait_ends_when_it_is_told_to_and_not_else(name: str):
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         "limit True", "set before True", "set while waiting True", "twice is once True", "set while busy True",
-        "cancelled ['woken', 'gone']", "used again True",
+        "cancelled ['woken', 'gone']", "used again True", "beside another [True, True] True True",
+        "asked once a wait 1",
     ]  # fmt: skip
 
 

@@ -111,6 +111,7 @@ class Town:
         lines = [
             f"cafile {folder}/ca.crt", f"certfile {folder}/broker.crt", f"keyfile {folder}/broker.key",
             "require_certificate true", "use_identity_as_username true", "allow_anonymous false", f"acl_file {rules}",
+            "set_tcp_nodelay true",
         ]  # fmt: skip
         return Broker(require_mosquitto(), self.folder / "mosquitto", lines, port=self.port).start()
 

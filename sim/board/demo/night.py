@@ -42,7 +42,6 @@ class Settings:
     rate: int = 100_000
     slack_ms: int = 500
     answer_ms: int = 100
-    idle_ms: int = 5000
 
 
 @dataclass
@@ -126,9 +125,7 @@ class Night:
         )
         self._stops.append(self.street.close)
         begin_ms = self.hours.start_ms
-        self.nodes = Nodes(
-            self.script, fleet, keys, self.street, interpreters, self.broker.port, begin_ms, settings.idle_ms
-        )
+        self.nodes = Nodes(self.script, fleet, keys, self.street, interpreters, self.broker.port, begin_ms)
 
     def __enter__(self) -> Self:
         return self

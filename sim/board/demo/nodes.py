@@ -1,8 +1,7 @@
 """The demo's nodes: each a virtual board with what `reverbere node bundle` makes, started, cut and started again.
 
-What a board gets is the bundle of its node, with three differences: its compiled modules lie in a read-only image (as
-they would in a node's flash, off the heap), the broker's port is the demo's, and ``idle_ms`` of its MQTT client is set,
-which the hardware file does not offer: it asks the socket less often, for the sake of the demo's speed.
+What a board gets is the bundle of its node, with two differences: its compiled modules lie in a read-only image (as
+they would in a node's flash, off the heap), and the broker's port is the demo's.
 """
 
 from __future__ import annotations
@@ -93,7 +92,6 @@ class Nodes:
         interpreters: list[Interpreter],
         broker_port: int,
         begin_ms: int,
-        idle_ms: int,
     ):
         self.script = script
         self.street = street
@@ -109,7 +107,7 @@ class Nodes:
         for number, name in enumerate(script.lamps):
             files = dict(make_bundle(fleet, name, keys, build_day).files)
             config = json.loads(fleet.data(name, build_day))
-            config["mqtt"] |= {"port": broker_port, "idle_ms": idle_ms}
+            config["mqtt"]["port"] = broker_port
             data = json.dumps(config, separators=(",", ":"), ensure_ascii=False).encode()
             files["data/store/config.0"] = _stored("config", data)
             node = Node(name, street, interpreters[number % len(interpreters)], files, wifi)
