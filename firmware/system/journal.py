@@ -28,9 +28,9 @@ from .journal_format import (
 from .once import forget
 
 _SUFFIX = ".jnl"
-_BUFFER_SIZE = const(896)
+_BUFFER_SIZE = const(832)
 # From here on a flush is due before the next record finds no room.
-_FULL_ENOUGH = const(600)
+_FULL_ENOUGH = const(560)
 # Two frames are never further apart than this: half the ring is 6.2 days.
 _MARK_MS = const(86400000)
 _ENOENT = const(2)

@@ -77,8 +77,6 @@ class Store:
     def __init__(self, folder, guard=None):
         self._folder = folder
         self._guard = guard
-        self._chunk = bytearray(_CHUNK)
-        self._view = memoryview(self._chunk)
         # Name -> twice the generation of the newest whole one, and its slot; -1 where there is none.
         self._newest = {}
         self.corrupt = 0
@@ -212,7 +210,8 @@ class Store:
 
     def _check(self, path, name):
         """Return the generation of a file, 0 where it is not whole. Raises OSError where it cannot be read."""
-        view = self._view
+        # Not kept: a file is checked at a start and after a write, and the heap is wanted in between.
+        view = memoryview(bytearray(_CHUNK))
         file = open(path, "rb")
         try:
             size = file.readinto(view[:_HEADER_SIZE])
