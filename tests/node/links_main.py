@@ -11,11 +11,8 @@ import struct
 import sys
 import time
 
-from firmware.control.counters import NightCounters
-from firmware.control.faults import Faults
-from firmware.control.inputs import CLOCK_GOOD, Message
-from firmware.control.why import Answer
-from firmware.links import codec, reports
+from firmware.control.inputs import Message
+from firmware.links import codec
 from firmware.links.codec_fields import (
     ACCEPTED,
     DONE,
@@ -373,38 +370,6 @@ def run_outbox():
     print(store.writes, box.dropped[ROUTINE])
 
 
-def run_reports():
-    """Reports of invented counters and answers."""
-    chance = Chance(7)
-    digest = hashlib.sha256()
-    counters = NightCounters()
-    counters.count_to(0)
-    told = 0
-    for quarter in range(60):
-        tick = quarter * 900000
-        for i in range(chance.below(12)):
-            counters.state(tick + 1000 + 20000 * i, chance.below(500000), chance.below(2) > 0, True, True, True)
-            counters.state(tick + 9000 + 20000 * i, chance.below(500000), True, True, True, False)
-        counters.baselines(tick + 400000, 64000, 32000, 0)
-        counters.quarter(tick + 900000, 940000 + quarter if chance.below(4) else -1)
-        if chance.below(3) == 0:
-            data, told = reports.energy(chance.below(4), counters, told)
-            digest.update(data or b"-")
-    answer = Answer()
-    faults = Faults()
-    for code in range(25):
-        answer.level = chance.below(1001)
-        answer.reason = chance.below(19)
-        answer.program = chance.below(256)
-        answer.since_s = chance.below(2000000)
-        answer.until_s = chance.below(200000) - 1
-        answer.next_level = chance.below(1002) - 1
-        digest.update(reports.why(0, answer))
-        faults.counts[code] = chance.below(256)
-        digest.update(reports.fault(1, chance.below(999), faults, code, True, CLOCK_GOOD, DAY, NOON))
-    print_digest("reports", digest)
-
-
 # RFC 8032, 7.1, TEST 1 to 3 and SHA(abc): public key, message, signature.
 RFC_8032 = (
     (
@@ -488,7 +453,6 @@ SECTIONS = {
     "commands": run_commands,
     "outbox": run_outbox,
     "wave": run_wave,
-    "reports": run_reports,
     "ed25519": run_ed25519,
     "ed25519_time": run_ed25519_time,
 }
