@@ -33,8 +33,8 @@ class Refused(Exception):
 
 
 def pieces(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield (offset, bytes) of each piece."""
-    for offset in range(0, len(data), PIECE_BYTES):
+    """Yield (offset, bytes) of each piece, the last one first: then the node makes room for the whole at once."""
+    for offset in reversed(range(0, len(data), PIECE_BYTES)):
         yield offset, data[offset : offset + PIECE_BYTES]
 
 

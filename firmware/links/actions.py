@@ -159,13 +159,18 @@ class Actions:
         while True:
             beat()
             self.poll()
-            steps = self._steps
-            if steps is not None:
-                for _ in steps:
-                    beat()
-                    await sleep_ms(0)
+            if self._steps is not None:
+                # On its own: in the frame of this loop, which never ends, the collector would find the plan for ever.
+                await self._work(beat)
+                forget("ed25519")
                 self._end_switch()
             await self._wakeup.wait_ms(self._wait_ms())
+
+    async def _work(self, beat):
+        """Take the switch under way to its end."""
+        for _ in self._steps:
+            beat()
+            await sleep_ms(0)
 
     def _wait_ms(self) -> int:
         """Return how long nothing here is due: a node that only waits for commands wakes for none."""
@@ -344,7 +349,11 @@ class Actions:
         return UNKNOWN
 
     def _switch_steps(self, stage, length: int, hash8, signature, start_day: int, start_s: int):
-        self._verdict = yield from stage.switch_steps(length, hash8, signature, self._verify, start_day, start_s)
+        try:
+            self._verdict = yield from stage.switch_steps(length, hash8, signature, self._verify, start_day, start_s)
+        except MemoryError:
+            # Refused, and nothing has changed: the old plan goes on, and the chunks are still here for another try.
+            stage.what = "not enough memory"
 
     def _end_switch(self) -> None:
         """The switch under way has been judged: carry it out if it is due, and answer it."""
@@ -387,7 +396,6 @@ class Actions:
             stage.roll_back()
             self._reports.plan(number, ROLLED_BACK, PLAN_INVALID)
             return PLAN_INVALID
-        stage.settle()
         self._give_again(number, by)
         self._reports.plan(number, SWITCHED, DONE)
         lamp.kick()

@@ -4,7 +4,7 @@ from firmware.control.plan_format import PLAN_MAX_BYTES
 from firmware.links.codec_fields import DONE, REFUSED, STAGED, STORE_FAILED
 
 from .node_config import STORE_NAME, ConfigError, controller_config, load
-from .plan_stage import HASH_BYTES, hash8_of, pieces_in
+from .plan_stage import HASH_BYTES, NEXT_HEAD_BYTES, hash8_of, pieces_in
 from .store import StoreError
 
 
@@ -33,6 +33,7 @@ class ConfigStage:
         data = pieces.whole(key, length)
         if data is None:
             return STAGED
+        data = data[NEXT_HEAD_BYTES:]
         self.what = self._objection(data, bytes(hash8))
         if self.what:
             self._tray[0] = None

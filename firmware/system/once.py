@@ -29,3 +29,9 @@ def forget(*done):
         if hasattr(package, "once"):
             del package.once
             sys.modules.pop("firmware.once", None)
+
+
+def empty(thing):
+    """Take every attribute from an object that has served and would leave much behind, for the same stale word."""
+    for name in list(getattr(thing, "__dict__")):  # noqa: B009 - as an attribute the bundler refuses it
+        setattr(thing, name, None)  # names: outside - each is one that the object has

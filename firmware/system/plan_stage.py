@@ -1,6 +1,6 @@
 """Plans and configurations come in chunks, are verified whole, and only then take the place of what was in force.
 
-Chunks wait in RAM: one thing at a time for the whole node (`Pieces`), so at most ``PLAN_MAX_BYTES`` whatever is sent;
+Chunks wait in RAM: one thing at a time for the whole node (`Pieces`), so some ``PLAN_MAX_BYTES`` whatever is sent;
 they are gone at a start, and are then to be sent again. What is verified goes into the store, which keeps two
 generations of each name and loses neither at a cut:
 
@@ -40,7 +40,7 @@ def pieces_in(tray):
     if tray[0] is None:
         from .pieces import Pieces
 
-        tray[0] = Pieces()
+        tray[0] = Pieces(NEXT_HEAD_BYTES)
     return tray[0]
 
 
@@ -48,8 +48,8 @@ class PlanStage:
     """The plan of one output (``lamp``, 0 … 3): in force, on its way in, and to come.
 
     ``tray``: for chunks, shared by all outputs of the node. ``hash8``: the first bytes of the SHA-256 of the plan in
-    force, zeros without one; ``is_next``: one is to come, at ``next_day`` and ``next_s``; ``former``: what was in force
-    before the last `install`. ``what``: why the last one was refused.
+    force, zeros without one; ``is_next``: one is to come, at ``next_day`` and ``next_s``; ``former_hash8``: of what was
+    in force before the last `install`. ``what``: why the last one was refused.
     """
 
     def __init__(self, store, lamp: int, tray=None):
@@ -61,7 +61,7 @@ class PlanStage:
         self.what = ""
         self.next_day = AT_ONCE
         self.next_s = 0
-        self.former: bytes | None = None
+        self.former_hash8 = self.hash8
 
     @property
     def name(self):
@@ -82,8 +82,12 @@ class PlanStage:
 
     def stage(self, offset: int, hash8, chunk) -> int:
         """Keep a chunk of the plan whose SHA-256 begins with ``hash8``: `STAGED`, or `REFUSED` where it does not fit
-        those that are here."""
-        return STAGED if pieces_in(self.tray).add(bytes((self.lamp,)) + bytes(hash8), offset, chunk) else REFUSED
+        those that are here, or the heap."""
+        try:
+            is_kept = pieces_in(self.tray).add(bytes((self.lamp,)) + bytes(hash8), offset, chunk)
+        except MemoryError:
+            is_kept = False
+        return STAGED if is_kept else REFUSED
 
     def switch_steps(self, length: int, hash8, signature, verify=None, start_day: int = UNKNOWN, start_s: int = 0):
         """Verify what was staged and have it take over: ``verdict = yield from switch_steps(…)``.
@@ -116,15 +120,11 @@ class PlanStage:
 
         return install(self)
 
-    def settle(self) -> None:
-        """The plan that `install` returned works: forget the one before."""
-        self.former = None
-
-    def roll_back(self):
-        """The plan that `install` returned does not work: make the one before the plan in force, and return it."""
+    def roll_back(self) -> None:
+        """The plan that `install` returned does not work: the one before, still in the store, is in force again."""
         from .plan_switch import roll_back
 
-        return roll_back(self)
+        roll_back(self)
 
     def find_next(self, data) -> None:
         """Note what ``next`` holds. Something that it cannot hold is nothing."""

@@ -3,6 +3,7 @@
 Loaded where it is used, and forgotten (`once`): plans come a few times a year.
 """
 
+import gc
 import hashlib
 
 from firmware.control.clock import put
@@ -21,16 +22,15 @@ def switch_steps(stage, length, hash8, signature, verify, start_day, start_s):
     hash8 = bytes(hash8)
     if hash8 == stage.hash8 and start_day == UNKNOWN:
         return DONE if _call_off(stage) else STORE_FAILED
-    head = bytearray(NEXT_HEAD_BYTES)
-    head[0] = NEXT_FORMAT
-    put(head, put(head, 1, AT_ONCE if start_day == UNKNOWN else start_day), start_s)
     key = bytes((stage.lamp,)) + hash8
     pieces = pieces_in(stage.tray)
-    # What goes to the store is made once, and the plan is a part of it: each is up to 8 kB.
-    data = pieces.whole(key, length, head)
+    # What goes to the store, and the plan is a part of it: each is up to 8 kB.
+    data = pieces.whole(key, length)
     if data is None:
         stage.what = "%d bytes of %d are here" % (pieces.length(key), length)
         return REFUSED
+    data[0] = NEXT_FORMAT
+    put(data, put(data, 1, AT_ONCE if start_day == UNKNOWN else start_day), start_s)
     plan = memoryview(data)[NEXT_HEAD_BYTES:]
     digest = hashlib.sha256(plan).digest()
     if digest[:HASH_BYTES] != hash8:
@@ -45,6 +45,10 @@ def switch_steps(stage, length, hash8, signature, verify, start_day, start_s):
     if verify is not None and not (yield from verify(PURPOSE_PLAN + b"\0" + digest, bytes(signature))):
         stage.what = "not signed by the site"
         return SIGNATURE_WRONG
+    # The buffer is still the one that chunks come into: what is stored is what was judged.
+    if hashlib.sha256(plan).digest() != digest:
+        stage.what = "was changed while it was judged"
+        return REFUSED
     try:
         stage.store.write(stage.next_name, data)
     except (OSError, StoreError) as error:
@@ -60,47 +64,38 @@ def switch_steps(stage, length, hash8, signature, verify, start_day, start_s):
 def install(stage):
     """See `PlanStage.install`."""
     stage.what = ""
-    data = stage.store.read(stage.next_name)
-    stage.find_next(data)
     if not stage.is_next:
         return None
-    plan = bytes(memoryview(data)[NEXT_HEAD_BYTES:])
-    data = None
-    former = stage.store.read(stage.name)
-    is_good = _is_plan(stage, plan)
+    # Without a copy, and swept before: old plan, new plan and both controllers are most of what the heap has left, and
+    # what lives for months goes into the lowest gap, so that what is above stays in one piece.
+    gc.collect()
+    plan = stage.store.read(stage.next_name, NEXT_HEAD_BYTES)
+    if not plan:
+        stage.find_next(None)
+        return None
+    hash8 = hash8_of(plan)
+    is_news = hash8 != stage.hash8 and _is_plan(stage, plan)
     try:
-        if is_good and plan != former:
+        if is_news:
             stage.store.write(stage.name, plan)
-            stage.hash8 = hash8_of(plan)
+            stage.former_hash8 = stage.hash8
+            stage.hash8 = hash8
         stage.store.remove(stage.next_name)
-    except (OSError, StoreError) as error:
+        stage.find_next(None)
+    except (OSError, StoreError, MemoryError) as error:
+        # What is in force may still be noted as to come: removed at the next try.
         stage.what = str(error)
-        if stage.hash8 == hash8_of(plan) and plan != former:
-            # In force, and still noted as to come: removed at the next try.
-            stage.former = former
-            return plan
-        return None
-    stage.find_next(None)
-    if not is_good or plan == former:
-        return None
-    stage.former = former
-    return plan
+    return plan if is_news and stage.hash8 == hash8 else None
 
 
 def roll_back(stage):
     """See `PlanStage.roll_back`."""
-    former = stage.former
-    stage.former = None
     try:
-        if former is None:
-            stage.store.remove(stage.name)
-        else:
-            stage.store.write(stage.name, former)
+        stage.store.revert(stage.name)
     except (OSError, StoreError) as error:
         # The next start will find the new one, and it was verified.
         stage.what = str(error)
-    stage.hash8 = hash8_of(former) if former else bytes(HASH_BYTES)
-    return former
+    stage.hash8 = stage.former_hash8
 
 
 def _call_off(stage) -> bool:

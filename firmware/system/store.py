@@ -82,19 +82,19 @@ class Store:
         self.corrupt = 0
         self.writes = 0
 
-    def read(self, name):
+    def read(self, name, skip=0):
         """Return the newest whole generation of ``name`` as bytes, None where there is none. Raises StoreError for a
-        name that can be none."""
+        name that can be none. The first ``skip`` bytes are left out: cut off later, they would cost a copy."""
         _check_name(name)
         slot, _ = self._look(name, False)
         if slot < 0:
             return None
-        data = self._load(name, slot)
+        data = self._load(name, slot, skip)
         if data is None:
             # It was whole when it was looked at: look again, once.
             self._newest.pop(name, None)
             slot, _ = self._look(name, False)
-            data = self._load(name, slot) if slot >= 0 else None
+            data = self._load(name, slot, skip) if slot >= 0 else None
         return data
 
     def write(self, name, data):
@@ -106,7 +106,7 @@ class Store:
         if len(data) > DATA_MAX:
             raise StoreError(name, "%d bytes, at most %d" % (len(data), DATA_MAX))
         slot, generation = self._look(name, True)
-        if slot >= 0 and self._load(name, slot) == data:
+        if slot >= 0 and self._is(name, slot, data):
             return
         if self._guard is not None and not self._guard.is_open():
             raise StoreError(name, "too soon after boot")
@@ -139,6 +139,20 @@ class Store:
             raise StoreError(name, "not written, errno %d" % _errno(error), _errno(error))
         self._newest[name] = 2 * generation + 2 + target
         self.writes += 1
+
+    def revert(self, name):
+        """Have the generation before the newest be the newest again; without one, there is no ``name`` any more.
+
+        One removal, so a cut leaves the one or the other. Raises StoreError where it cannot be; the newest stands."""
+        _check_name(name)
+        slot, _ = self._look(name, True)
+        self._newest.pop(name, None)
+        if slot < 0:
+            return
+        try:
+            os.remove(self._path(name, slot))
+        except OSError as error:
+            raise StoreError(name, "not removed, errno %d" % _errno(error), _errno(error))
 
     def remove(self, name):
         """Forget ``name``; the older generation first, so that a cut never brings an old one back."""
@@ -234,23 +248,54 @@ class Store:
         finally:
             file.close()
 
-    def _load(self, name, slot):
-        """Return the data of a generation, None where it is not whole (any more)."""
+    def _load(self, name, slot, skip=0):
+        """Return the data of a generation from ``skip`` on, None where it is not whole (any more)."""
         try:
             file = open(self._path(name, slot), "rb")
             try:
                 header = file.read(_HEADER_SIZE)
                 # As much as it says and not a byte more: a buffer for the largest would be a seventh of the heap.
                 length = _get(header, 8) if len(header) == _HEADER_SIZE else 0
-                data = file.read(length) if length <= DATA_MAX else b""
+                if length > DATA_MAX:
+                    return None
+                crc = _crc_of(name, header)
+                if skip:
+                    skip = min(skip, length)
+                    crc = binascii.crc32(file.read(skip), crc)
+                data = file.read(length - skip)
                 is_longer = len(file.read(1)) > 0
             finally:
                 file.close()
         except OSError:
             return None
-        if is_longer or len(header) < _HEADER_SIZE or binascii.crc32(data, _crc_of(name, header)) != _get(header, 12):
+        if is_longer or len(header) < _HEADER_SIZE or binascii.crc32(data, crc) != _get(header, 12):
             return None
         return data
+
+    def _is(self, name, slot, data):
+        """Tell whether a generation holds ``data``; piece by piece, for twice a plan has no room in the heap."""
+        view = memoryview(bytearray(_CHUNK))
+        wanted = memoryview(data)
+        try:
+            file = open(self._path(name, slot), "rb")
+            try:
+                count = file.readinto(view[:_HEADER_SIZE])
+                if count != _HEADER_SIZE or _get(view, 8) != len(data):
+                    return False
+                if _get(view, 12) != binascii.crc32(data, _crc_of(name, view)):
+                    return False
+                at = 0
+                while True:
+                    count = file.readinto(view)
+                    if not count:
+                        return at == len(data)
+                    if view[:count] != wanted[at : at + count]:
+                        return False
+                    at += count
+            finally:
+                file.close()
+        except OSError:
+            return False
 
     def _make_folder(self):
         try:

@@ -54,6 +54,8 @@ class CutStore:
 
     def __init__(self, files=None):
         self.files = files if files is not None else {}
+        # The generation before the newest of each name.
+        self.former = {}
         self.writes = 0
         self.dies_at = -1
         self.is_late = False
@@ -61,9 +63,10 @@ class CutStore:
         # The plans that were accepted, in order.
         self.accepted = []
 
-    def read(self, name):
-        """Return the bytes or None."""
-        return self.files.get(name)
+    def read(self, name, skip=0):
+        """Return the bytes from ``skip`` on, or None."""
+        data = self.files.get(name)
+        return data if data is None else data[skip:]
 
     def write(self, name, data):
         """Keep the bytes, or die."""
@@ -79,6 +82,11 @@ class CutStore:
         if name in self.files:
             self._do(name, None)
 
+    def revert(self, name):
+        """Have the generation before be the newest again, or die."""
+        if name in self.files:
+            self._do(name, self.former.pop(name, None))
+
     def _do(self, name, data):
         self.writes += 1
         dies = self.writes - 1 == self.dies_at
@@ -87,6 +95,7 @@ class CutStore:
         if data is None:
             del self.files[name]
         else:
+            self.former[name] = self.files.get(name)
             self.files[name] = data
             if name == "next0":
                 self.accepted.append(data[9:])

@@ -50,9 +50,10 @@ class MemoryStore:
         self.writes = 0
         self.dies_at = -1
 
-    def read(self, name):
-        """Return the bytes or None."""
-        return self.files.get(name)
+    def read(self, name, skip=0):
+        """Return the bytes from ``skip`` on, or None."""
+        data = self.files.get(name)
+        return data if data is None else data[skip:]
 
     def write(self, name, data):
         """Keep the bytes, or die."""

@@ -179,7 +179,6 @@ def fuzz_plans(seed, count, goods):
             taken += 1
             if fuzz_plan(data) or stage.install() != data or store.files != {"plan0": data}:
                 raise ValueError("installed otherwise", data)
-            stage.settle()
             in_force = data
         else:
             refused += 1

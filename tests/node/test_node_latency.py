@@ -86,7 +86,8 @@ class Traffic:
         """Stage a plan chunk by chunk, asking `why` in between, for as long as the edges last."""
         sender = self.town.sender(NODE)
         hash8 = hashlib.sha256(plan).digest()[:8].hex()
-        offsets = list(range(0, len(plan), CHUNK_BYTES))
+        # From the end, as the host does: the node makes room once.
+        offsets = list(reversed(range(0, len(plan), CHUNK_BYTES)))
         at = 0
         while not self.is_over.is_set() or at < 2 * len(offsets):
             # Always, and not only until the edges are over: what comes faster than the gate looks is lost unanswered.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from firmware.control.plan_format import PLAN_MAX_BYTES
 from firmware.links import codec_fields as table
 from firmware.system.config_stage import ConfigStage
 from firmware.system.ed25519 import verify_steps
-from firmware.system.pieces import PIECES_MAX, Pieces
+from firmware.system.pieces import RANGES_MAX, Pieces
 from firmware.system.plan_stage import PlanStage, hash8_of
 from firmware.system.store import Store
 from host_tools.plan.sign import public_key_of, sign_plan
@@ -66,24 +65,38 @@ def test_chunks_come_in_any_order_and_more_than_once(data, size, rng):
     rng.shuffle(order)
     pieces = Pieces()
     for at, chunk in order:
+        assert pieces.whole(b"k", len(data)) is None or at < len(data)
         assert pieces.add(b"k", at, chunk)
     assert pieces.whole(b"k", len(data)) == data
     assert pieces.whole(b"k", len(data) - 1) is None and pieces.whole(b"x", len(data)) is None
-    last = chunks[-1]
-    assert not pieces.add(b"k", last[0] + len(last[1]) - 1, b"xx"), "it overlaps the last"
-    assert pieces.whole(b"k", len(data)) == data
+    assert pieces.add(b"k", len(data), b"x") and pieces.whole(b"k", len(data)) is None, "there is more"
+    assert pieces.whole(b"k", len(data) + 1) == data + b"x"
 
 
 @given(st.lists(st.tuples(st.integers(-5, 9000), st.binary(max_size=40), st.booleans()), max_size=150))
 def test_what_is_staged_is_bounded(chunks):
-    """Memory is where a lamp dies. So no sequence of chunks keeps more than the largest plan, or more parts than 64."""
-    pieces = Pieces()
+    """Memory is where a lamp dies. So no sequence of chunks keeps more than the largest plan and
+    32 stretches of it, and what is kept is what was sent."""
+    pieces = Pieces(9)
+    here: dict[bytes, dict[int, int]] = {b"a": {}, b"b": {}}
     for at, chunk, is_other in chunks:
-        pieces.add(b"a" if is_other else b"b", at, chunk)
-        kept = pieces._chunks
-        assert len(kept) <= PIECES_MAX
-        assert all(one[0] + len(one[1]) <= two[0] for one, two in pairwise(kept))
-        assert not kept or kept[-1][0] + len(kept[-1][1]) <= PLAN_MAX_BYTES
+        key = b"a" if is_other else b"b"
+        is_kept = pieces.add(key, at, chunk)
+        assert is_kept or at < 0 or not chunk or at + len(chunk) > PLAN_MAX_BYTES or len(pieces._ranges) > RANGES_MAX
+        if is_kept:
+            here[b"b" if is_other else b"a"].clear()
+            here[key].update(enumerate(chunk, at))
+        ranges = pieces._ranges
+        assert len(ranges) <= 2 * RANGES_MAX and ranges == sorted(set(ranges))
+        assert len(pieces._buffer) <= 9 + PLAN_MAX_BYTES
+        known = {i for start, end in batched_pairs(ranges) for i in range(start, end)}
+        assert known == set(here[pieces.key] if pieces.key else ())
+        assert all(pieces._buffer[9 + i] == here[pieces.key][i] for i in known)
+
+
+def batched_pairs(ranges: list[int]) -> list[tuple[int, int]]:
+    """Return starts and ends as pairs."""
+    return list(zip(ranges[::2], ranges[1::2], strict=True))
 
 
 def test_a_plan_comes_into_force_and_stays():
@@ -93,7 +106,6 @@ def test_a_plan_comes_into_force_and_stays():
     assert switch(stage, NEW) == table.STAGED
     assert stage.is_due(False, 0, 0), "at once needs no clock"
     assert stage.install() == NEW
-    stage.settle()
     assert stage.hash8 == hash8_of(NEW) and not stage.is_next
     assert store.files == {"plan0": NEW}
     assert PlanStage(store, 0).load() == NEW
@@ -175,6 +187,24 @@ def test_the_sites_signature(tmp_path: Path):
     steps = stage.switch_steps(len(NEW), hash8_of(NEW), good, verify)
     assert sum(1 for _ in steps) > 200, "it rests between the steps of a signature"
     assert stage.install() == NEW and store.read("plan0") == NEW
+
+
+def test_a_plan_changed_while_it_is_judged_is_refused():
+    """Who may send commands may not sign plans. So a chunk that comes while the signature of the others is being looked
+    at, and would ride along with it, is seen before anything is stored; sent again, the right one is taken."""
+    store = CutStore({"plan0": OLD})
+    stage = staged(store, NEW)
+    other = plan_of(500)
+
+    def verify(message, signature):
+        stage.stage(30, hash8_of(NEW), other[30:])
+        yield
+        return True
+
+    assert switch(stage, NEW, verify=verify) == table.REFUSED
+    assert store.files == {"plan0": OLD} and not stage.is_next
+    stage.stage(0, hash8_of(NEW), NEW)
+    assert switch(stage, NEW) == table.STAGED and stage.install() == NEW
 
 
 def test_a_plan_for_another_day():
@@ -259,14 +289,21 @@ def test_any_bytes_in_the_store(data):
     assert store.files["plan0"] == OLD
 
 
-def test_a_switch_can_be_taken_back():
-    """A plan that control takes and the node cannot run (memory) must not be tried at each start."""
-    for former in (OLD, None):
-        store = CutStore({"plan0": former} if former else {})
-        stage = staged(store, NEW)
-        assert switch(stage, NEW) == table.STAGED and stage.install() == NEW
-        assert stage.roll_back() == former
-        assert store.files.get("plan0") == former and stage.hash8 == (hash8_of(former) if former else bytes(8))
+@pytest.mark.parametrize("former", [OLD, None])
+def test_a_switch_can_be_taken_back(tmp_path: Path, former):
+    """A plan that control takes and the node cannot run (memory) must not be tried at each start. So the one before,
+    which the store still has, is in force again, there and at the next start; and the next switch works."""
+    store = Store(str(tmp_path / "store"))
+    if former:
+        store.write("plan0", former)
+    stage = staged(store, NEW)
+    assert switch(stage, NEW) == table.STAGED and stage.install() == NEW
+    stage.roll_back()
+    assert stage.hash8 == (hash8_of(former) if former else bytes(8))
+    for each in (store, Store(str(tmp_path / "store"))):
+        assert each.read("plan0") == former
+    stage = staged(store, NEW)
+    assert switch(stage, NEW) == table.STAGED and stage.install() == NEW and store.read("plan0") == NEW
 
 
 @pytest.mark.parametrize("is_late", [False, True])

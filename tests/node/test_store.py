@@ -75,6 +75,61 @@ def test_a_damaged_newest_is_what_is_written_over(tmp_path):
     assert Store(str(tmp_path)).read("plan") == b"three"
 
 
+@given(st.binary(max_size=400), st.integers(0, 500))
+def test_a_part_is_read_without_the_whole(tmp_path_factory, data, skip):
+    """A plan of 8 kB with what stands before it is twice in the heap if that is cut off afterwards. So a reader says
+    how much it does not want, and what it gets was checked as a whole."""
+    folder = tmp_path_factory.mktemp("store")
+    store = Store(str(folder))
+    store.write("plan", data)
+    assert store.read("plan", skip) == data[skip:]
+    file = folder / "plan.0"
+    spoilt = bytearray(file.read_bytes())
+    spoilt[min(16 + skip // 2, len(spoilt) - 1)] ^= 1
+    file.write_bytes(spoilt)
+    assert store.read("plan", skip) is None
+
+
+def test_the_same_again_costs_no_write_unless_it_has_rotted(tmp_path):
+    """Flash wears, so the same data is not written again, and it rots, so that is judged by what lies there now."""
+    store = Store(str(tmp_path))
+    data = bytes(range(256)) * 2
+    store.write("plan", data)
+    store.write("plan", data)
+    assert store.writes == 1
+    for at in (4, 16, 300, 527):
+        file = tmp_path / "plan.0"
+        spoilt = bytearray(file.read_bytes())
+        spoilt[at] ^= 1
+        file.write_bytes(spoilt)
+        again = Store(str(tmp_path))
+        assert again.read("plan") is None
+        again.write("plan", data)
+        assert file.read_bytes()[16:] == data
+    for other in (data[:-1], data + b"x", data[:300] + b"\0" + data[301:]):
+        store = Store(str(tmp_path))
+        store.write("plan", other)
+        assert store.writes == 1 and store.read("plan") == other
+
+
+def test_a_generation_can_be_taken_back(tmp_path):
+    """What was written and does not work must not be found at the next start. So the one before is the newest again;
+    where there was none, there is nothing; and the next write goes on from there."""
+    store = Store(str(tmp_path))
+    store.revert("plan")
+    store.write("plan", b"one")
+    store.write("plan", b"two")
+    store.revert("plan")
+    for each in (store, Store(str(tmp_path))):
+        assert each.read("plan") == b"one"
+    store.write("plan", b"three")
+    assert Store(str(tmp_path)).read("plan") == b"three"
+    store.revert("plan")
+    store.revert("plan")
+    for each in (store, Store(str(tmp_path))):
+        assert each.read("plan") is None and each.names() == []
+
+
 def test_a_file_of_another_name_is_no_generation(tmp_path):
     """A copy by hand under another name must not become a key. So the name is under the checksum."""
     store = Store(str(tmp_path))

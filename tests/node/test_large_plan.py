@@ -1,0 +1,129 @@
+"""A town's plan may be large, and a lamp's heap is not: the switch to it works where everything else is running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from firmware.control.plan_format import EFFECT_MAX
+from host_tools.node_talk import hash8, pieces
+from host_tools.plan.encode import DynamicControl, FixedTimeControl, LampPlan, Program, encode
+from host_tools.plan.sign import sign_plan
+from sim.board.virtual_board import VirtualBoard
+from tests.conftest import require_runtime
+from tests.node.whole_node import NODE, SENSOR_PIN, Town, chip_heap, shows, stored
+
+# The board's time runs so much faster, and with it the gate, which looks at 2 commands a second after a first 10.
+RATE = 8
+COMMAND_PERIOD_S = 0.8 / RATE
+SWITCHES = 4
+# What is asked to stay free of a node without a plan of its own (test_node_heap), less one plan.
+LEFT_BYTES = 26_000
+RECONNECTS_S = 60
+
+
+def large_plan(number: int, programs: int = 8) -> bytes:
+    """A plan of ``programs`` programs of 48 controls each, 3,952 bytes for 8: 20 + ``number`` % of light, 80 % while
+    somebody is there, and programs that no day has."""
+    always = Program([FixedTimeControl(0, 200 + 10 * number)], dynamic=[DynamicControl(EFFECT_MAX, 800)])
+    filling = [Program([FixedTimeControl(60 * at, 500 + number) for at in range(48)]) for _ in range(programs)]
+    return encode(LampPlan([always, *filling]))
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    made = Town(tmp_path / "town")
+    yield made
+    made.close()
+
+
+def push(town: Town, board: VirtualBoard, plan: bytes) -> str:
+    """Send a plan as the host's tools do; return the verdict of the switch."""
+    sender = town.sender(NODE)
+    for offset, piece in pieces(plan):
+        staged = {"lamp": 0, "offset": offset, "plan_hash": hash8(plan), "chunk": piece.hex()}
+        assert town.command(board, "plan_stage", staged, NODE, sender)["verdict"] == "staged"
+        time.sleep(COMMAND_PERIOD_S)
+    signature = sign_plan(plan, town.keys.signing_key.private_bytes_raw()).hex()
+    switch = {"lamp": 0, "length": len(plan), "plan_hash": hash8(plan), "signature": signature}
+    verdict = town.command(board, "plan_switch", switch, NODE, sender)["verdict"]
+    time.sleep(COMMAND_PERIOD_S)
+    return verdict
+
+
+def answers_again(town: Town, board: VirtualBoard) -> bool:
+    """Tell whether the node is asked and answers, over a broker that was started anew: the desk must be back too."""
+    end = time.monotonic() + RECONNECTS_S
+    while time.monotonic() < end:
+        try:
+            return town.command(board, "why", {"lamp": 0})["verdict"] == "done"
+        except (AssertionError, RuntimeError):
+            time.sleep(0.5)
+    return False
+
+
+@pytest.mark.timeout(240)
+def test_large_plans_follow_each_other_in_the_chips_heap(town: Town):
+    """A heap that held the first large plan and not the second is a street with two plans. The old plan and its
+    controller leave nothing behind: so 4 kB follow on 4 kB, four times, in what a classic ESP32 has; what is free
+    afterwards is what it was, the sensor still moves the lamp, and a lost broker is found again."""
+    runtime = require_runtime("micropython32")
+    bound = chip_heap(runtime, town.fleet.drivers(NODE))
+    board = town.board(
+        runtime, world=datetime(2026, 11, 24, 23), heap_bytes=bound, names_outside=True, rate=RATE
+    )  # fmt: skip
+    board.install(stored({"plan0": large_plan(0)}))
+    board.start()
+    town.wait_for("status")
+    town.give_time(board)
+    print()
+    for number in range(1, SWITCHES + 1):
+        mark = len(board.events)
+        assert push(town, board, large_plan(number)) == "done"
+        board.wait_for(shows(town, 200 + 10 * number), since=mark)
+        # A turn of the house, which sweeps what served the switch.
+        time.sleep(10 / RATE)
+        figures = board.query()
+        print(
+            f"figure: 32-bit, 110 KiB, plan of {len(large_plan(number))} B, switch {number}: free "
+            f"{figures['heap_free']} B, largest block {figures['max_free_block']} B"
+        )
+        assert figures["heap_free"] >= LEFT_BYTES
+    town.broker.kill()
+    town.broker.start()
+    assert answers_again(town, board)
+    mark = len(board.events)
+    board.set_pin(SENSOR_PIN, 1)
+    board.wait_for(shows(town, 800), since=mark)
+    bad = [event for event in board.events if event["e"] in ("reset", "crash", "repl", "event_lost")]
+    assert not bad, bad
+
+
+@pytest.mark.timeout(120)
+def test_a_plan_without_room_is_refused_and_the_old_one_goes_on(town: Town):
+    """The largest plan there may be, twice, is more than the heap has. So a node that has no room says so, is not
+    reset, is lit by its old plan, and takes a smaller one."""
+    runtime = require_runtime("micropython32")
+    bound = chip_heap(runtime, town.fleet.drivers(NODE)) - 8_000
+    board = town.board(
+        runtime, world=datetime(2026, 11, 24, 23), heap_bytes=bound, names_outside=True, rate=RATE
+    )  # fmt: skip
+    board.install(stored({"plan0": large_plan(0)}))
+    board.start()
+    town.wait_for("status")
+    town.give_time(board)
+    largest = large_plan(1, 15)
+    try:
+        verdict = push(town, board, largest)
+    except AssertionError:
+        verdict = [twin["verdict"] for kind, twin in town.messages if kind == "ack"][-1]
+    assert verdict == "refused"
+    mark = len(board.events)
+    assert push(town, board, large_plan(2, 1)) == "done"
+    board.wait_for(shows(town, 220), since=mark)
+    bad = [event for event in board.events if event["e"] in ("reset", "crash", "repl", "event_lost")]
+    assert not bad, bad
