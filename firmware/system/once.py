@@ -11,6 +11,8 @@ To load one takes some milliseconds, in which nothing else runs: none is loaded 
 import sys
 
 _FOLDER = "firmware.once."
+# How many modules there were when nothing was left to be dropped: names are compared only where there are more.
+_settled = [0]
 
 
 def forget(*done):
@@ -19,6 +21,8 @@ def forget(*done):
     ``done``: the last names of modules of which nothing runs and nothing is held. They are emptied: the collector takes
     stale words on the stack for pointers, and one of them would keep all of a module.
     """
+    if len(sys.modules) == _settled[0]:
+        return
     names = [name for name in sys.modules if name.startswith(_FOLDER)]
     for name in names:
         if name[len(_FOLDER) :] in done:
@@ -29,6 +33,7 @@ def forget(*done):
         if hasattr(package, "once"):
             del package.once
             sys.modules.pop("firmware.once", None)
+    _settled[0] = len(sys.modules)
 
 
 def empty(thing):

@@ -10,11 +10,14 @@ in virtual time, however slow the computer. It passes at the slow rate (real tim
 * a board has passed its deadline and has not yet noticed, or a frame of the radio waits for it;
 * no board is on.
 
+`hold()` stops it altogether, until `release()`: boards that are switched on meanwhile have the same first moment, as
+lamps on one feeder have, however many of them this computer starts at once.
+
 With `slack_us` (for a street of many boards, which is otherwise as slow as one board after the other) time goes in
 strides: while every board waits and none has a deadline behind it, it is put `slack_us` beyond the earliest deadline
-at once, no faster than the wanted rate (here up to x100,000). Boards whose deadlines lie close together then run side
-by side, each up to that late in its own virtual time, by its own ticks too. Whoever's deadline has come is woken by a
-byte at its radio's port.
+at once, no faster than the wanted rate (here up to x100,000) and never beyond `until_us`. Boards whose deadlines lie
+close together then run side by side, each up to that late in its own virtual time, by its own ticks too. Whoever's
+deadline has come is woken by a byte at its radio's port.
 
 In jump mode there is no conductor's clock: a lone board owns it, its rate is 1, and while nothing is pending and its
 sockets are quiet by the same rule it jumps to its next deadline or scripted event at once (sim/board/chip/idle.py).
@@ -46,6 +49,7 @@ WDT_GRACE_MS = 200
 _FAST_TICK_S = 0.0005
 _SLOW_TICK_S = 0.02
 _READS_MAX = 100
+_OFF = 0
 _WAITING = 2
 
 _CLOCK = {name: 4 * index for index, name in enumerate(layout.CLOCK_FIELDS)}
@@ -114,10 +118,13 @@ class Conductor:
         self._lock = threading.Lock()
         self._rate_wanted = rate
         self.slack_us = slack_us
+        # Where strides end, virtual us since the street began; None: nowhere.
+        self.until_us: int | None = None
         self._v_us = start_s * 1_000_000
         self._r_us = monotonic_us()
         self._rate = SLOW_RATE
         self._limit = LIMIT_MAX_US if is_jump else SLOW_LIMIT_US
+        self._is_held = False
         self._shared["wanted"] = rate
         self._shared["is_jump"] = int(is_jump)
         self._shared["world_s"] = world_s
@@ -169,10 +176,30 @@ class Conductor:
 
     def skip(self, us: int) -> None:
         """Let time pass at once; for a street without current, where nobody waits for anything."""
-        if any(slot[_SLOT["state"] // 4] for slot in self._slots().values()):
+        if any(slot[_SLOT["state"] // 4] != _OFF for slot in self._slots().values()):
             raise ValueError("a board is on: it would be late")
         with self._lock:
             self._v_us += us
+
+    def hold(self) -> None:
+        """Stop virtual time: every board may run, and none of its waits ends."""
+        if self.is_jump:
+            raise ValueError("in jump mode time is the board's own")
+        with self._lock:
+            self._rebase(True, [])
+            self._is_held = True
+            self._rebase(True, [])
+
+    def release(self) -> None:
+        """Let virtual time pass again."""
+        with self._lock:
+            self._is_held = False
+            self._rebase(True, [])
+
+    def are_waiting(self) -> bool:
+        """Tell whether every board that is on waits, so that nothing happens before time passes."""
+        at = _SLOT["state"] // 4
+        return all(slot[at] in (_OFF, _WAITING) for slot in self._slots().values())
 
     def stop(self) -> None:
         """End the thread. The file stays."""
@@ -207,7 +234,7 @@ class Conductor:
         is_anyone_there = False
         slots = self._slots()
         for slot in slots.values():
-            if slot[state_at] == 0:
+            if slot[state_at] == _OFF:
                 continue
             is_anyone_there = True
             if slot[state_at] == 1 or slot[mail_at] or (slot[slow_at] and diff30(slot[slow_at], real % RING) > 0):
@@ -238,15 +265,18 @@ class Conductor:
         passed_us = max(0, real - self._r_us)
         self._v_us += min(passed_us * self._rate, self._limit)
         self._r_us = real
-        self._rate, self._limit = SLOW_RATE, SLOW_LIMIT_US
-        if not is_slow:
+        self._rate, self._limit = SLOW_RATE, 0 if self._is_held else SLOW_LIMIT_US
+        if not is_slow and not self._is_held:
             left_us = LIMIT_MAX_US
             ms30 = self._v_us // 1000 % RING
             for deadline in deadlines:
                 left_us = min(left_us, diff30(deadline, ms30) * 1000 - self._v_us % 1000)
             if self.slack_us:
                 if left_us > 0:
-                    self._v_us += min(left_us + self.slack_us, passed_us * self._rate_wanted)
+                    stride_us = min(left_us + self.slack_us, passed_us * self._rate_wanted)
+                    if self.until_us is not None:
+                        stride_us = min(stride_us, self.until_us - self._v_us)
+                    self._v_us += max(0, stride_us)
             elif left_us > 0:
                 self._rate, self._limit = self._rate_wanted, left_us
         self._write_fields()

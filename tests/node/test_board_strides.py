@@ -77,3 +77,56 @@ def test_clock_chip_has_the_time_that_its_battery_kept() -> None:
     chip.tick(61_000)
     chip.written(bytes([0]))
     assert decode(chip.read(7)) == (9575, 18 * 3600 + 52 * 60 + 10)
+
+
+CLOCKED = """
+import time
+print("first", time.ticks_ms())
+time.sleep_ms(5000)
+print("turn", time.ticks_ms())
+"""
+
+
+def test_boards_started_while_time_is_held_have_the_same_first_moment(tmp_path: Path, micropython_runtime: Runtime):
+    """Twelve lamps on one feeder start at one moment, and twelve processes of one computer do not. Time that is held
+    until all of them wait gives them one, and turns that fall together run side by side ever after."""
+    with Street(tmp_path, 1000, slack_us=SLACK_MS * 1000) as street:
+        conductor = street.conductor
+        boards = [street.board(f"b{number}", micropython_runtime) for number in range(3)]
+        conductor.hold()
+        before_us = conductor.now_us()
+        for board in boards:
+            board.install({"main.py": CLOCKED})
+            board.start()
+        firsts = [int(board.wait_print("first", 20)["text"].split()[1]) for board in boards]
+        assert len(set(firsts)) == 1 and conductor.now_us() == before_us
+        end = time.monotonic() + 20
+        while not conductor.are_waiting():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert conductor.now_us() == before_us
+        conductor.release()
+        for board in boards:
+            turn = int(board.wait_print("turn", 20)["text"].split()[1])
+            assert 0 <= turn - firsts[0] - 5000 <= SLACK_MS + BUSY_MS
+        with pytest.raises(ValueError, match="jump"), Street(tmp_path / "jump", 1, jump=True) as alone:
+            alone.conductor.hold()
+
+
+def test_strides_end_where_they_are_told_to(tmp_path: Path, micropython_runtime: Runtime):
+    """Whoever looks at a night at midnight must not find it at two. So no stride goes beyond the moment that was asked
+    for, however long everybody sleeps."""
+    with Street(tmp_path, 1000, slack_us=SLACK_MS * 1000) as street:
+        board = street.board("one", micropython_runtime)
+        board.install({"main.py": "import time\nwhile True:\n time.sleep_ms(3600000)\n"})
+        board.start()
+        end_us = street.conductor.now_us() + 90_000_000
+        street.conductor.until_us = end_us
+        street.conductor.rate = 100_000
+        end = time.monotonic() + 10
+        while street.conductor.now_us() < end_us:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        time.sleep(0.2)
+        # From there on it is real time.
+        assert street.conductor.now_us() - end_us < 2_000_000

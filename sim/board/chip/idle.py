@@ -183,7 +183,9 @@ def wait(poll, until30, has_deadline, found):
         if slice_ms > 0:
             slot.state = _BUSY
             slot.wakes = slot.wakes + 1 & MASK
-        if found:
+        if found and not clock.shared.has_bell:
+            # In strides each 10 ms of it would be a night's minutes; there the kernel (sockets.py) and the flag of the
+            # radio's mail say who still owes something.
             clock.want_real_time(QUIET_US)
         if happened or not irq.is_idle():
             happened = service() or happened

@@ -13,6 +13,7 @@ from typing import Self
 
 from host_tools.node_config import Fleet
 from host_tools.site_keys import SiteKeys
+from sim.board.conductor import diff30
 from sim.board.virtual_board import Street
 
 from .broker import make_broker, prepare
@@ -171,9 +172,9 @@ class Night:
         self.notes.append(text)
 
     def _pass_until(self, t_ms: int, view: View) -> None:
-        while (left_ms := t_ms - self.now_ms) > 0:
-            # Slower towards the end: a look later may be a minute later.
-            self.street.conductor.rate = max(1, min(self.settings.rate, left_ms // 500))
+        # A look later may be an hour later: the clock itself stands there.
+        self.street.conductor.until_us = (t_ms - self.nodes.begin_ms) * 1000
+        while self.now_ms < t_ms:
             self._look()
             view(self)
             if crashed := self.nodes.crashed():
@@ -210,7 +211,8 @@ class Night:
         """Return after how many ms of its start the lamp was lit, and at how many permille at first."""
         boot = node.board.wait_for("boot", since=mark)
         lit = node.board.wait_for("pwm", since=mark, n=self.nodes.dimmer_pin)
-        return round((lit["t"] - boot["t"]) * 1000), level_of(lit)
+        # By this computer's clock: virtual time is held while the nodes start.
+        return diff30(lit["r"], boot["r"]) // 1000, level_of(lit)
 
     def _look(self) -> None:
         for node in self.nodes.nodes:

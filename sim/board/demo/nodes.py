@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ HEAP_BYTES = 110 * 1024 - index_bytes(620)
 WIDE_HEAP_BYTES = 2 * HEAP_BYTES
 
 START_S = 120.0
+_LOOK_S = 0.02
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _LIBRARY = "lib/"
 _JOURNAL = "/data/journal/"
@@ -121,15 +123,28 @@ class Nodes:
         return self.begin_ms + round(self.street.now_s * 1000)
 
     def start(self) -> list[Event]:
-        """Switch the feeder on; return the boot events, in the street's order."""
-        with ThreadPoolExecutor(len(self.nodes)) as pool:
-            return list(pool.map(self._start, self.nodes))
+        """Switch the feeder on; return the boot events, in the street's order.
+
+        Time is held until every node waits for it: so all have the same turns, as lamps on one feeder have, and run
+        side by side on this computer's cores ever after.
+        """
+        conductor = self.street.conductor
+        conductor.hold()
+        try:
+            with ThreadPoolExecutor(len(self.nodes)) as pool:
+                events = list(pool.map(self._start, self.nodes))
+            until = time.monotonic() + START_S
+            while not conductor.are_waiting() and time.monotonic() < until:
+                time.sleep(_LOOK_S)
+        finally:
+            conductor.release()
+        return events
 
     def _start(self, node: Node) -> Event:
         now_ms = self.now_ms
         utc = _EPOCH + timedelta(seconds=self.script.noon_s + now_ms // 1000)
-        time = (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second)
-        chip = {"model": "sim.board.chips.ds3231:Ds3231Model", "name": "clock", "time": time}
+        shown = (utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second)
+        chip = {"model": "sim.board.chips.ds3231:Ds3231Model", "name": "clock", "time": shown}
         pin = self.presence_pin
         script = [(self.street.now_s, {"op": "pin", "n": pin, "v": self.script.value_at(node.name, now_ms)})]
         script += [
