@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from sim.board.demo.journals import replay_all
 from sim.board.demo.night import Settings, Shown
 from sim.board.demo.script import Hours, Script, ScriptError, make_script
 from sim.board.demo.view import PlainView, table
+from sim.board.demo.words import LANGUAGES
 from tests.conftest import require_runtime
 from tests.node.broker import require_mosquitto
 from tests.runtimes import NAMES
@@ -52,7 +55,8 @@ def test_two_nodes_live_through_dusk_and_their_journals_agree(script: Script, tm
     assert "2 nodes have started" in said
     page = (tmp_path / "demo.html").read_text()
     assert "R01" in page and "http" not in page.replace("http-equiv", "")
-    assert "a certificate for each node, the broker and its rules" in page
+    for told in ("a certificate for each node, the broker and its rules", "un certificat par nœud, le courtier et ses"):
+        assert told in page
     # A replay that always agrees would prove nothing: with a lamp whose program differs it must say so.
     own = tmp_path / "journals" / "R01"
     _forge_decision(own)
@@ -89,6 +93,19 @@ def _forge_decision(folder: Path) -> None:
     crc = crc16(data, at, end)
     data[end : end + 2] = bytes((crc & 255, crc >> 8))
     path.write_bytes(data)
+
+
+def test_the_page_says_the_same_in_both_languages() -> None:
+    """A town's technician reads French, a developer may not. So each text is there in both, with the same figures in
+    it, and a night has its two days."""
+    french, english = LANGUAGES
+    assert french.texts.keys() == english.texts.keys()
+    for key, text in french.texts.items():
+        assert set(re.findall(r"{\w+}", text)) == set(re.findall(r"{\w+}", english.texts[key])), key
+    assert french.evening(date(2026, 3, 20)) == "20 au 21 mars 2026"
+    assert english.evening(date(2026, 7, 31)) == "31 July to 1 August 2026"
+    assert french.evening(date(2026, 12, 31)) == "31 décembre 2026 au 1 janvier 2027"
+    assert french.figure("-1.7 %") == "-1,7\N{NO-BREAK SPACE}%"
 
 
 def test_site_and_scenario_must_be_one_street() -> None:

@@ -1,130 +1,158 @@
-"""The demo's page: figures of the night in one file without network, in the look of `reverbere sim run`'s page."""
+"""The demo's page, in French and English: figures of the night in one file without network and without a script, in the
+look of `reverbere sim run`'s page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from .results import BASELINES, deviation, percent, wh
+from .words import FRENCH, LANGUAGES, Words
 
 _STYLE = Path(__file__).resolve().parents[2] / "report" / "template" / "night.css"
+# The language is chosen without a script: a page that may run none is one that can be mailed.
 _MORE = """td, th { text-align: right; white-space: nowrap } td:first-child, th:first-child { text-align: left }
 table tfoot td { color: var(--lamp); font-weight: 600 }
 ul { padding-left: 1.15em; max-width: 68ch } li::marker { color: var(--lamp) }
-.strip { display: block; width: 100%; min-width: 720px; height: auto; margin-top: 8px }"""
+.strip { display: block; width: 100%; min-width: 720px; height: auto; margin-top: 8px }
+.choice { position: absolute; opacity: 0 } .brand label { cursor: pointer; color: var(--text) }
+.brand label { border: 1px solid #384259; border-radius: 8px; padding: 6px 13px }
+.brand label:hover { background: #232c40 }
+#fr:checked ~ .en, #en:checked ~ .fr { display: none }
+.choice:focus-visible ~ div .brand label { outline: 2px solid #fff6e2; outline-offset: 2px }
+@media print { .brand label { display: none } }"""
 _WIDTH, _ROW, _GAP, _LEFT = 1200, 22, 4, 44
 
-
-def _real(results: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what of this very night was no double: without a cut nothing was torn, without mosquitto no rules."""
-    rules = "a certificate for each node, the broker and its rules"
-    if not results["has_rules"]:
-        rules = (
-            "the broker's certificate; this broker (amqtt) demands none of a node, and has no rules of who may write"
-        )
-    torn = " that was cut in the middle of writes" if results["cut"] is not None else ""
-    return (
-        "firmware/main.py and all it starts, byte for byte what a node gets, each in a MicroPython process of its own "
-        "with a bounded heap",
-        f"MQTT 3.1.1 over TLS 1.2 with {rules}",
-        f"littlefs on a flash image{torn}; journals, counters, plans and keys on it",
-        "the wave's messages with their authentication and rate limits; energy as the nodes counted and reported it",
-    )
+Pieces = list[tuple[int, int, int, int, int]]
 
 
-DOUBLES = (
-    "the chip: pins, PWM, Wi-Fi, ESP-NOW (frames go by UDP on the loopback), RTC and clock chip are models",
-    "time: it goes in strides, so that a board may wake a fraction of a second late (its own clock shows it)",
-    "presence: the edges that the simulator gives its lamps are put on the nodes' pins",
-    "power: the luminaire's declared curve; nobody measured anything. No ESP32 was used",
-)
-
-
-def render(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]], ends: Sequence[int]) -> str:
+def render(results: Mapping[str, Any], levels: list[Pieces], ends: Sequence[int]) -> str:
     """Return the page. ``levels``: each node's decisions from its journal, as `journals.decided` gives them; ``ends``:
     the moment of each node's last record (`journals.known_until`)."""
-    total = results["total"]
-    cut = results["cut"]
-    saved = percent(-total["full_night_saving_permille"]) if total["full_night_saving_permille"] is not None else "–"
-    off = percent(deviation(total["estimated_wh"], total["simulator_wh"]))
-    messages = sum(results["messages"].values())
-    bigs = (
-        ("Energy of the night, as the nodes report it", f"{wh(total['estimated_wh'])} Wh",
-         f"simulator, same inputs: <b>{wh(total['simulator_wh'])} Wh</b> ({off})"),
-        ("Against lamps that burn all night", saved,
-         "; ".join(f"{title} {wh(total[name])} Wh" for name, title in BASELINES.items())),
-        ("Decisions taken again from the journals", f"{results['replay']['decisions']}",
-         f"<b class='{'ok' if not results['replay']['differences'] else 'ko'}'>"
-         f"{escape(results['replay']['verdict'])}</b>"),
-    )  # fmt: skip
-    kinds = "; ".join(sorted({row["interpreter"] for row in results["lamps"]}))
-    facts = [
-        ("nodes", f"{len(results['lamps'])}, on {escape(kinds)}"),
-        ("broker", escape(results["broker"])),
-        ("passers", str(results["passers"])),
-        ("messages", f"{messages}: " + ", ".join(f"{count} {name}" for name, count in results["messages"].items())),
-        ("links made", str(sum(row["onlines"] for row in results["lamps"]))),
-        ("wall clock", f"{results['wall_s']:.0f} s, on average ×{results['rate']}"),
-    ]
-    if cut is not None:
-        text = (
-            f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f} min; {cut['torn']} of {len(results['lamps'])} nodes were "
-            f"in the middle of a write; back, every lamp was lit within {cut['lit_after_ms']} ms of its board's start, "
-            + ("at full light" if cut["lit_permille"] >= 1000 else f"at {cut['lit_permille'] / 10:.0f} % at least")
-        )
-        facts.append(("feeder cut", text))
+    radios = "".join(
+        f'<input class="choice" type="radio" name="lang" id="{words.lang}" aria-label="{words.name}"'
+        f"{' checked' if words.lang == FRENCH else ''}>"
+        for words in LANGUAGES
+    )
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<!doctype html><html lang="fr"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="dark">'
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
         'img-src data:"><link rel="icon" href="data:,">'
         f"<title>{escape(results['site'])} – Réverbère</title>"
-        f"<style>{_STYLE.read_text(encoding='utf-8')}{_MORE}</style></head><body>"
-        '<header class="wrap"><div class="brand"><span><b>Réverbère</b> <span class="kind">virtual nodes</span></span>'
-        f"</div><h1>{escape(results['site'])}</h1><p class='soft'>Night of {results['date']}, "
-        f"{len(results['lamps'])} nodes</p><div class='bigs'>"
-        + "".join(
-            f'<section class="big"><h2>{title}</h2><p class="figure">{value}</p>'
-            f'<div class="notes">{note}</div></section>'
-            for title, value, note in bigs
-        )
-        + '</div></header><main><section class="wrap"><h2>The light, as the nodes decided it</h2>'
-        '<p class="soft small">One row a node, from its journal, up to the last record on its flash; bright is full '
-        f'light.</p><div class="scroll">{_strip(results, levels, ends)}</div>'
-        '</section><section class="wrap"><h2>Lamp by lamp</h2><div class="scroll">'
-        f"{_table(results)}</div><p class='soft small'>What a node decided in its last minutes was in RAM, and is not "
-        "in its journal: where it has fewer decisions than the simulator, that is why. Links: one, and one after each "
-        "loss.</p></section>"
-        f'<div class="wrap cols"><section><h2>The night</h2><dl class="proof">'
-        + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts)
-        + '</dl></section><div class="stack">'
-        + "".join(
-            f"<section><h2>{title}</h2><ul>{''.join(f'<li>{escape(one)}</li>' for one in lines)}</ul></section>"
-            for title, lines in (("What is real", _real(results)), ("What is a double", DOUBLES))
-        )
-        + "</div></div></main></body></html>\n"
+        f"<style>{_STYLE.read_text(encoding='utf-8')}{_MORE}</style></head><body>{radios}"
+        + "".join(_spoken(words, results, levels, ends) for words in LANGUAGES)
+        + "</body></html>\n"
     )
 
 
-def _table(results: Mapping[str, Any]) -> str:
-    heads = ["node", "node's reports, Wh", "simulator, Wh", "difference", *(f"{one}, Wh" for one in BASELINES.values()),
-             "decisions", "of the simulator", "links", "starts"]  # fmt: skip
-    rows = "".join(_row(_cells(row)) for row in results["lamps"])
+def _spoken(words: Words, results: Mapping[str, Any], levels: list[Pieces], ends: Sequence[int]) -> str:
+    """Return the whole page in one language."""
+    say = words.say
+    other = next(one for one in LANGUAGES if one is not words)
+    evening = words.evening(date.fromisoformat(results["date"]))
+    return (
+        f'<div class="{words.lang}" lang="{words.lang}"><header class="wrap"><div class="brand"><span><b>Réverbère</b> '
+        f'<span class="kind">{say("kind")}</span></span><label for="{other.lang}" lang="{other.lang}">{other.name}'
+        f"</label></div><h1>{escape(results['site'])}</h1><p class='soft'>"
+        f"{say('night', date=evening, nodes=len(results['lamps']))}</p><div class='bigs'>"
+        + "".join(
+            f'<section class="big"><h2>{title}</h2><p class="figure">{value}</p>'
+            f'<div class="notes">{note}</div></section>'
+            for title, value, note in _bigs(words, results)
+        )
+        + f'</div></header><main><section class="wrap"><h2>{say("strip")}</h2><p class="soft small">{say("strip.note")}'
+        f'</p><div class="scroll">{_strip(words, results, levels, ends)}</div></section><section class="wrap">'
+        f'<h2>{say("table")}</h2><div class="scroll">{_table(words, results)}</div><p class="soft small">'
+        f'{say("table.note")}</p></section><div class="wrap cols"><section><h2>{say("facts")}</h2><dl class="proof">'
+        + "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in _facts(words, results))
+        + '</dl></section><div class="stack">'
+        + "".join(
+            f"<section><h2>{say(title)}</h2><ul>"
+            + "".join(f"<li>{escape(say(one))}</li>" for one in lines)
+            + "</ul></section>"
+            for title, lines in (("real", _real(results)), ("double", _DOUBLES))
+        )
+        + "</div></div></main></div>"
+    )
+
+
+_DOUBLES = ("double.chip", "double.time", "double.presence", "double.power")
+
+
+def _real(results: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what of this very night was no double: without a cut nothing was torn, without mosquitto no rules."""
+    return (
+        "real.firmware",
+        "real.rules" if results["has_rules"] else "real.no_rules",
+        "real.torn" if results["cut"] is not None else "real.flash",
+        "real.wave",
+    )
+
+
+def _bigs(words: Words, results: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Return title, figure and note of what is to be seen first."""
+    total, replay = results["total"], results["replay"]
+    saving = total["full_night_saving_permille"]
+    off = words.figure(percent(deviation(total["estimated_wh"], total["simulator_wh"])))
+    # A difference is told as the replay tells it, and that is in English.
+    verdict = replay["verdict"] if replay["differences"] else words.say("replay.same", decisions=replay["decisions"])
+    return (
+        (words.say("big.energy"), f"{wh(total['estimated_wh'])} Wh",
+         words.say("big.energy.note", simulator=wh(total["simulator_wh"]), off=off)),
+        (words.say("big.saving"), words.figure(percent(None if saving is None else -saving)),
+         "; ".join(f"{words.say(name)} {wh(total[name])} Wh" for name in BASELINES)),
+        (words.say("big.replay"), str(replay["decisions"]),
+         f"<b class='{'ok' if not replay['differences'] else 'ko'}'>{escape(verdict)}</b>"),
+    )  # fmt: skip
+
+
+def _facts(words: Words, results: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return what is to be known of the night, as pairs."""
+    say, cut, nodes = words.say, results["cut"], len(results["lamps"])
+    kinds = "; ".join(sorted({row["interpreter"] for row in results["lamps"]}))
+    counts = results["messages"]
+    messages = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    facts = [
+        (say("fact.nodes"), say("fact.nodes.value", nodes=nodes, kinds=escape(kinds))),
+        (say("fact.broker"), escape(results["broker"])),
+        (say("fact.passers"), str(results["passers"])),
+        (say("fact.messages"), f"{sum(counts.values())}: {messages}"),
+        (say("fact.links"), str(sum(row["onlines"] for row in results["lamps"]))),
+        (say("fact.wall"), say("fact.wall.value", wall=f"{results['wall_s']:.0f}", rate=results["rate"])),
+    ]  # fmt: skip
+    if cut is not None:
+        level = words.figure(f"{cut['lit_permille'] / 10:.0f} %")
+        light = say("light.full") if cut["lit_permille"] >= 1000 else say("light.least", level=level)
+        minutes = f"{(cut['back_ms'] - cut['at_ms']) / 60000:.0f}"
+        values = {"minutes": minutes, "torn": cut["torn"], "nodes": nodes, "lit": cut["lit_after_ms"], "light": light}
+        facts.append((say("fact.cut"), say("fact.cut.value", **values)))
+    return facts
+
+
+def _table(words: Words, results: Mapping[str, Any]) -> str:
+    say = words.say
+    heads = [say("head.node"), say("head.told"), say("head.simulator"), say("head.off"),
+             *(f"{say(one)}, Wh" for one in BASELINES), say("head.decisions"), say("head.of_simulator"),
+             say("head.links"), say("head.starts")]  # fmt: skip
+    rows = "".join(_row(_cells(words, row)) for row in results["lamps"])
     total = results["total"]
-    off = percent(deviation(total["estimated_wh"], total["simulator_wh"]))
+    off = words.figure(percent(deviation(total["estimated_wh"], total["simulator_wh"])))
     energies = [wh(total[name]) for name in BASELINES]
-    foot = _row(["all", wh(total["estimated_wh"]), f"{total['simulator_wh']:.1f}", off, *energies, *([""] * 4)])
+    simulated = words.figure(f"{total['simulator_wh']:.1f}")
+    foot = _row([say("all"), wh(total["estimated_wh"]), simulated, off, *energies, *([""] * 4)])
     head = "".join(f"<th>{escape(name)}</th>" for name in heads)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody><tfoot>{foot}</tfoot></table>"
 
 
-def _cells(row: Mapping[str, Any]) -> list[Any]:
+def _cells(words: Words, row: Mapping[str, Any]) -> list[Any]:
     energy = row["node_energy"]
     off = percent(deviation(energy["estimated_wh"], row["simulator_wh"]))
     return [
-        row["node"], wh(energy["estimated_wh"]), f"{row['simulator_wh']:.1f}", off,
+        row["node"], wh(energy["estimated_wh"]), words.figure(f"{row['simulator_wh']:.1f}"), words.figure(off),
         *(wh(energy[name]) for name in BASELINES), row["decisions"], row["simulator_decisions"], row["onlines"],
         row["starts"],
     ]  # fmt: skip
@@ -134,12 +162,13 @@ def _row(cells: list[Any]) -> str:
     return "<tr>" + "".join(f"<td>{escape(str(cell))}</td>" for cell in cells) + "</tr>"
 
 
-def _strip(results: Mapping[str, Any], levels: list[list[tuple[int, int, int, int, int]]], ends: Sequence[int]) -> str:
+def _strip(words: Words, results: Mapping[str, Any], levels: list[Pieces], ends: Sequence[int]) -> str:
     """Draw each node's level over the night: a row of steps, brighter for more light."""
     start, end = results["hours_ms"]
     cut = results["cut"]
     height = len(levels) * (_ROW + _GAP) + 22
-    parts = [f'<svg class="strip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="levels over the night">']
+    label = words.say("strip.label")
+    parts = [f'<svg class="strip" viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{label}">']
 
     def x(t_ms: int) -> float:
         share = (min(max(t_ms, start), end) - start) / (end - start)
