@@ -6,11 +6,12 @@ are delivered here. The frozen asyncio works on it unchanged.
 """
 
 import io
+from time import ticks_us as real_us
 
 import select as _select  # the interpreter's own, before it is replaced
 
 from . import idle, irq, wire
-from .clock import add30, diff30
+from .clock import MASK, add30, diff30
 
 POLLIN = _select.POLLIN
 POLLOUT = _select.POLLOUT
@@ -18,6 +19,8 @@ POLLERR = _select.POLLERR
 POLLHUP = _select.POLLHUP
 _MP_STREAM_POLL = 3
 _LONG_MS = 1 << 28
+# For so long of real time the kernel is not asked again by whoever does not wait.
+_FRESH_US = 500
 _NOTHING = ()
 
 
@@ -27,6 +30,7 @@ class _Poll:
         wire.watch(self._real)
         self._soft = []
         self._hard = 0
+        self._asked_us = 0
 
     def _find(self, obj):
         for entry in self._soft:
@@ -68,8 +72,9 @@ class _Poll:
 
     def poll(self, timeout=-1):
         """Return a sequence of (object, events), empty after `timeout` ms of virtual time; -1 waits for ever."""
-        if timeout == 0 and not self._hard:
-            # asyncio asks so before each task's turn. What the host says is looked for each millisecond all the same.
+        if timeout == 0 and (not self._hard or ((real_us() - self._asked_us) & MASK) < _FRESH_US):
+            # asyncio asks so before each task's turn, thirty times in a row. What the host says is looked for each
+            # millisecond all the same.
             if irq.is_idle():
                 idle.glance()
             else:
@@ -86,6 +91,7 @@ class _Poll:
             if self._hard:
                 found = []
             idle.wait(self._real, until30, has_deadline, found)
+            self._asked_us = real_us() & MASK
             if found:
                 return found
             if has_deadline and diff30(until30, idle.clock.world_ms30()) <= 0:
