@@ -24,7 +24,7 @@ from firmware.system.bootlog import GOOD_MS, REASON_SERVICE, BootLog
 from firmware.system.intake import Intake
 from firmware.system.journal import Journal
 from firmware.system.keys import hmac_sha256
-from firmware.system.once import empty, forget
+from firmware.system.once import forget
 from firmware.system.plan_stage import hash8_of
 from firmware.system.store import BootGuard, Store, StoreError
 from firmware.system.supervisor import SupervisorError
@@ -107,8 +107,6 @@ class App:
         lamp.take_over(intake)
         self.keeper.tell_again()
         intake.take_over(former)
-        empty(former.controller)
-        empty(former)
 
     def tell_clock(self, quality, day, second, ms):
         """Have every controller take what the time is; for `ClockKeeper`, as the next."""

@@ -233,14 +233,15 @@ class WaveTask:
 
     async def run(self, beat):
         """Take what comes, for ever; for the supervisor."""
-        intake = self._lamp.intake
+        lamp = self._lamp
         message = self._message
         while True:
             beat()
             if not self.wave.is_started:
                 self.wave.start()
             while self.wave.receive(message, ticks_ms()):
-                intake.message(message.sender, message.origin, message.sequence, message.hops, message.travelled)
-                self._lamp.kick()
+                # Asked each time: a switch of plan gives the lamp another one.
+                lamp.intake.message(message.sender, message.origin, message.sequence, message.hops, message.travelled)
+                lamp.kick()
             self.wave.poll(ticks_ms())
             await self._wakeup.wait_ms(turn_ms(ticks_ms()) if self._has_irq else _WAVE_LOOK_MS)

@@ -160,7 +160,7 @@ class Actions:
             beat()
             self.poll()
             if self._steps is not None:
-                # On its own: in the frame of this loop, which never ends, the collector would find the plan for ever.
+                # On its own: what was judged is let go before it is read again and put in force.
                 await self._work(beat)
                 forget("ed25519")
                 self._end_switch()

@@ -34,9 +34,3 @@ def forget(*done):
             del package.once
             sys.modules.pop("firmware.once", None)
     _settled[0] = len(sys.modules)
-
-
-def empty(thing):
-    """Take every attribute from an object that has served and would leave much behind, for the same stale word."""
-    for name in list(getattr(thing, "__dict__")):  # noqa: B009 - as an attribute the bundler refuses it
-        setattr(thing, name, None)  # names: outside - each is one that the object has

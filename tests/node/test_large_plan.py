@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from firmware.control.plan_format import EFFECT_MAX
+from firmware.control.plan_format import CHANNEL_NEIGHBOURS, EFFECT_MAX
 from host_tools.node_talk import hash8, pieces
 from host_tools.plan.encode import DynamicControl, FixedTimeControl, LampPlan, Program, encode
 from host_tools.plan.sign import sign_plan
-from sim.board.virtual_board import VirtualBoard
+from sim.board.virtual_board import Street, VirtualBoard
 from tests.conftest import require_runtime
-from tests.node.whole_node import NODE, SENSOR_PIN, Town, chip_heap, shows, stored
+from tests.node.whole_node import HARDWARE, NODE, SENSOR_PIN, Town, chip_heap, shows, stored
+from tests.runtimes import Runtime
 
 # The board's time runs so much faster, and with it the gate, which looks at 2 commands a second after a first 10.
 RATE = 8
@@ -127,3 +128,43 @@ def test_a_plan_without_room_is_refused_and_the_old_one_goes_on(town: Town):
     board.wait_for(shows(town, 220), since=mark)
     bad = [event for event in board.events if event["e"] in ("reset", "crash", "repl", "event_lost")]
     assert not bad, bad
+
+
+TWO = HARDWARE.replace("  L003: {{kind: simple}}", "  L003: {{kind: simple}}\n  L004: {{kind: simple}}")
+
+
+def neighbourly_plan(number: int) -> bytes:
+    """A plan of 20 + ``number`` % of light, and 60 % while a neighbour has somebody."""
+    heard = DynamicControl(EFFECT_MAX, 600, channel=CHANNEL_NEIGHBOURS)
+    return encode(LampPlan([Program([FixedTimeControl(0, 200 + 10 * number)], dynamic=[heard])]))
+
+
+def test_a_lamp_with_a_new_plan_still_hears_its_neighbours(tmp_path: Path, micropython_runtime: Runtime):
+    """The wave's task kept the controller it began with: from its first change of plan on a lamp was deaf to the street
+    until its next start, and the heap held both. So whoever walks up to the next pole lights this one after a switch as
+    before it."""
+    town = Town(tmp_path / "town", hardware=TWO)
+    world = datetime(2026, 11, 24, 23)
+    street = Street(tmp_path / "street", RATE, world_s=int((world - datetime(2000, 1, 1)).total_seconds()))
+    try:
+        board, other = (town.board(micropython_runtime, name, world, street=street) for name in (NODE, "L004"))
+        board.install(stored({"plan0": neighbourly_plan(0)}))
+        board.start()
+        other.start()
+        town.wait_for("status")
+        town.give_time(board)
+        for number in (0, 1, 2):
+            if number:
+                mark = len(board.events)
+                assert push(town, board, neighbourly_plan(number)) == "done"
+                board.wait_for(shows(town, 200 + 10 * number), since=mark)
+            mark = len(board.events)
+            other.set_pin(SENSOR_PIN, 1)
+            board.wait_for(shows(town, 600), since=mark)
+            # Until the street has forgotten it.
+            mark = len(board.events)
+            other.set_pin(SENSOR_PIN, 0)
+            board.wait_for(shows(town, 200 + 10 * number), 60, since=mark)
+    finally:
+        town.close()
+        street.close()
