@@ -56,6 +56,15 @@ def test_the_same_edges_over_a_longer_time_are_traffic():
         assert moved.part.trust == TRUSTED
 
 
+def test_the_edge_that_comes_through_is_counted_with_those_swallowed():
+    """The one edge that a masking driver lets through stands for a rise of its own: thirty with it are busy, one more
+    is a fault."""
+    for swallowed, trust in ((29, TRUSTED), (30, CHATTERING)):
+        moved = Moved(PresenceSensor())
+        moved.part.edge(moved.to(0), True, swallowed)
+        assert moved.part.trust == trust
+
+
 def test_edges_a_driver_swallowed_count_too():
     """A driver that masks a storm of kHz edges lets through one a second, which looks healthy. What it swallowed must
     count, or the storm is never reported."""

@@ -10,7 +10,9 @@ from firmware.control.controller import Controller
 from firmware.control.inputs import (
     CLOCK_GOOD,
     CLOCK_UNKNOWN,
+    COMMAND_EMERGENCY,
     COMMAND_OVERRIDE,
+    COMMAND_SERVICE,
     UNKNOWN,
     Now,
     Seen,
@@ -20,8 +22,11 @@ from firmware.control.plan_format import EFFECT_MAX
 from firmware.control.reasons import (
     BY_CLOCK,
     BY_DYNAMIC,
+    BY_EMERGENCY,
     BY_FIXED,
+    BY_LOCAL,
     BY_OVERRIDE,
+    BY_SERVICE,
     FAILSAFE,
     INACTIVE,
     OVERRIDE,
@@ -126,6 +131,51 @@ def test_an_override_says_its_end_and_what_holds_after_it():
     assert (answer.level, answer.reason, answer.by) == (900, OVERRIDE, BY_OVERRIDE)
     # It ends at 23:30 local time, in the 20 % of the late night.
     assert (answer.until_s, answer.next_level, answer.next_reason) == (5400, 200, PROGRAM)
+
+
+def commanded(lamp: Lamp, kind: int, level: int, end_s: int, ramp_from_ms: int = 0) -> None:
+    """Give a command that ends at so many seconds of the day, UTC."""
+    command = lamp.seen.command
+    command.kind, command.level_permille, command.ramp_from_ms = kind, level, ramp_from_ms
+    command.end_day, command.end_s = DAY, end_s
+    lamp.see(commands=lamp.seen.commands + 1)
+
+
+def test_each_command_says_its_own_end():
+    """An emergency at the head of a procession, a fitter on his ladder and an operator's test at once: each has another
+    end, and who asks wants that of the one that holds. None of them is a numbered part of a program."""
+    lamp = Lamp(19)
+    commanded(lamp, COMMAND_OVERRIDE, 900, 20 * 3600)
+    commanded(lamp, COMMAND_EMERGENCY, 1000, 19 * 3600)
+    commanded(lamp, COMMAND_SERVICE, 300, 18 * 3600)
+    for by in (BY_SERVICE, BY_EMERGENCY, BY_OVERRIDE):
+        # An hour each, one after the other.
+        for until_s in (3600, 1):
+            answer = lamp.why()
+            assert (answer.reason, answer.by, answer.index, answer.until_s) == (OVERRIDE, by, 0, until_s)
+            lamp.wait(until_s - 1 or 1)
+    assert lamp.controller.reason == PROGRAM
+
+
+def test_the_switch_at_the_lamp_is_no_part_of_a_program():
+    """Who turns the key at the pole is named, and has no number."""
+    lamp = Lamp(12)
+    lamp.see(local_permille=500)
+    lamp.wait(10)
+    answer = lamp.why()
+    assert (answer.level, answer.reason, answer.by, answer.index) == (500, OVERRIDE, BY_LOCAL, 0)
+
+
+def test_a_command_is_left_by_its_own_ramp_for_whoever_stands_there():
+    """A dimmed square after a concert comes back as the operator said, not in the half second of a passer's light: the
+    command is above presence, and leaving it is falling."""
+    lamp = Lamp(22)
+    commanded(lamp, COMMAND_OVERRIDE, 300, 21 * 3600, 7000)
+    lamp.see(presence=1)
+    assert lamp.controller.level_permille == 300
+    lamp.wait(3600)
+    assert (lamp.controller.level_permille, lamp.controller.reason) == (1000, SENSOR)
+    assert lamp.controller.fade_ms == 7000
 
 
 def test_without_a_clock_nothing_is_promised():
