@@ -27,14 +27,17 @@ class ConfigStage:
         """
         self.what = ""
         key = b"c" + bytes(hash8)
-        pieces = pieces_in(self._tray)
-        if offset + len(chunk) > length or not pieces.add(key, offset, chunk):
-            return REFUSED
-        data = pieces.whole(key, length)
-        if data is None:
-            return STAGED
-        data = data[NEXT_HEAD_BYTES:]
-        self.what = self._objection(data, bytes(hash8))
+        try:
+            pieces = pieces_in(self._tray)
+            if offset + len(chunk) > length or not pieces.add(key, offset, chunk):
+                return REFUSED
+            data = pieces.whole(key, length)
+            if data is None:
+                return STAGED
+            data = data[NEXT_HEAD_BYTES:]
+            self.what = self._objection(data, bytes(hash8))
+        except MemoryError:
+            self.what = "there is no memory for it now"
         if self.what:
             self._tray[0] = None
             return REFUSED

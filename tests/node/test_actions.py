@@ -305,6 +305,39 @@ def test_a_plan_for_which_there_is_no_memory(node):
     assert node.level() == 800
 
 
+def test_a_plan_that_there_is_no_memory_to_judge_is_refused():
+    """The check of a signature is the most that a heap is ever asked for. Where it does not fit, the operator is told,
+    the old plan goes on, what was sent is still there, and the next try may succeed."""
+    is_full = [True]
+
+    def verify(message, signature):
+        yield
+        if is_full[0]:
+            raise MemoryError
+        return True
+
+    node = Node(CutStore({"plan0": OLD}), verify=verify)
+    node.stage(NEW)
+    answers = node.tell(table.VERB_PLAN_SWITCH, (0, len(NEW), None, None, hash8_of(NEW), b""))
+    assert verdict_of(answers) == table.REFUSED
+    assert reports_of(answers, table.PLAN)[0][2:4] == [1, table.REFUSED]
+    assert node.store.files["plan0"] == OLD and node.level() == 600 and not node.stages[0].is_next
+    # And a chunk for which there is none is refused by itself.
+    tray = node.stages[0].tray
+    kept, tray[0] = tray[0], NoRoom()
+    assert node.stage(OLD, size=len(OLD)) == [table.REFUSED]
+    tray[0] = kept
+    is_full[0] = False
+    assert node.switch(NEW) == table.DONE and node.level() == 800
+
+
+class NoRoom:
+    """Pieces for which the heap has no room: a double."""
+
+    def add(self, *_):
+        raise MemoryError
+
+
 def test_commands_survive_a_switch_of_plan(node):
     """A plan may come while the fire brigade works below. So the emergency goes on, ends when it said, and the
     override under it is there again."""
