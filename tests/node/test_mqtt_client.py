@@ -115,6 +115,8 @@ def test_kept_session_brings_what_came_meanwhile(node: Start, mosquitto: StartBr
     with Operator(broker.port) as operator:
         operator.publish("t/3", b"before")
         one.wait_for("got t/3 before 0")
+        # What the broker is not told that it came, it rightly sends again (QoS 1).
+        wait_until(lambda: "Received PUBACK" in broker.log(), "the broker is told")
         proxy.close()
         wait_until(lambda: bool(one.all("lost")), "the node notices")
         for number in range(5):
