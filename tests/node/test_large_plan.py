@@ -15,7 +15,7 @@ from host_tools.plan.encode import DynamicControl, FixedTimeControl, LampPlan, P
 from host_tools.plan.sign import sign_plan
 from sim.board.virtual_board import Street, VirtualBoard
 from tests.conftest import require_runtime
-from tests.node.whole_node import HARDWARE, NODE, SENSOR_PIN, Town, chip_heap, shows, stored
+from tests.node.whole_node import EPOCH, HARDWARE, NODE, SENSOR_PIN, Town, chip_heap, shows, stored
 
 # The board's time runs so much faster, and with it the gate, which looks at 2 commands a second after a first 10.
 RATE = 8
@@ -24,6 +24,7 @@ SWITCHES = 3
 # What is asked to stay free of a node without a plan of its own (test_node_heap), less one plan.
 LEFT_BYTES = 26_000
 RECONNECTS_S = 60
+WORLD = datetime(2026, 11, 24, 23)
 
 
 def large_plan(number: int, programs: int = 8) -> bytes:
@@ -39,6 +40,18 @@ def town(tmp_path: Path) -> Iterator[Town]:
     made = Town(tmp_path / "town")
     yield made
     made.close()
+
+
+def started(town: Town, taken_bytes: int = 0) -> VirtualBoard:
+    """Start the node with a large plan and the time, in a classic ESP32's heap less ``taken_bytes``."""
+    runtime = require_runtime("micropython32")
+    bound = chip_heap(runtime, town.fleet.drivers(NODE)) - taken_bytes
+    board = town.board(runtime, world=WORLD, heap_bytes=bound, names_outside=True, rate=RATE)
+    board.install(stored({"plan0": large_plan(0)}))
+    board.start()
+    town.wait_for("status")
+    town.give_time(board)
+    return board
 
 
 def push(town: Town, board: VirtualBoard, plan: bytes) -> str:
@@ -71,15 +84,7 @@ def test_large_plans_follow_each_other_in_the_chips_heap(town: Town):
     """A heap that held the first large plan and not the second is a street with two plans. The old plan and its
     controller leave nothing behind: so 4 kB follow on 4 kB, three times, in what a classic ESP32 has; what is free
     afterwards is what it was, the sensor still moves the lamp, and a lost broker is found again."""
-    runtime = require_runtime("micropython32")
-    bound = chip_heap(runtime, town.fleet.drivers(NODE))
-    board = town.board(
-        runtime, world=datetime(2026, 11, 24, 23), heap_bytes=bound, names_outside=True, rate=RATE
-    )  # fmt: skip
-    board.install(stored({"plan0": large_plan(0)}))
-    board.start()
-    town.wait_for("status")
-    town.give_time(board)
+    board = started(town)
     print()
     for number in range(1, SWITCHES + 1):
         mark = len(board.events)
@@ -107,15 +112,7 @@ def test_large_plans_follow_each_other_in_the_chips_heap(town: Town):
 def test_a_plan_without_room_is_refused_and_the_old_one_goes_on(town: Town):
     """The largest plan there may be, twice, is more than the heap has. So a node that has no room says so, is not
     reset, is lit by its old plan, and takes a smaller one."""
-    runtime = require_runtime("micropython32")
-    bound = chip_heap(runtime, town.fleet.drivers(NODE)) - 8_000
-    board = town.board(
-        runtime, world=datetime(2026, 11, 24, 23), heap_bytes=bound, names_outside=True, rate=RATE
-    )  # fmt: skip
-    board.install(stored({"plan0": large_plan(0)}))
-    board.start()
-    town.wait_for("status")
-    town.give_time(board)
+    board = started(town, 8_000)
     largest = large_plan(1, 15)
     try:
         verdict = push(town, board, largest)
@@ -143,11 +140,10 @@ def test_a_lamp_with_a_new_plan_still_hears_its_neighbours(tmp_path: Path):
     until its next start, and the heap held both. So whoever walks up to the next pole lights this one after a switch as
     before it."""
     town = Town(tmp_path / "town", hardware=TWO)
-    world = datetime(2026, 11, 24, 23)
-    street = Street(tmp_path / "street", RATE, world_s=int((world - datetime(2000, 1, 1)).total_seconds()))
+    street = Street(tmp_path / "street", RATE, world_s=int((WORLD - EPOCH).total_seconds()))
     try:
         runtime = require_runtime("micropython32")
-        board, other = (town.board(runtime, name, world, street=street) for name in (NODE, "L004"))
+        board, other = (town.board(runtime, name, WORLD, street=street) for name in (NODE, "L004"))
         board.install(stored({"plan0": neighbourly_plan(0)}))
         board.start()
         other.start()
